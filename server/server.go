@@ -26,6 +26,7 @@ type Deps struct {
 	Audit    *audit.Log
 	Auth     *auth.Room
 	Schools  *schools.Room
+	Vault    *certs.Vault
 	Certs    *certs.Room
 	Queue    *commands.Queue
 	Enroll   *enroll.Room
