@@ -1,0 +1,166 @@
+// Ranzen is an MDM server for school iPads: one program that is the server, its
+// command line, and a demonstration of both.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"ranzen/internal/clock"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// env is what a command may touch besides its flags and the data directory.
+type env struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	clock  clock.Clock
+}
+
+// run is the program: it returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := env{stdin: stdin, stdout: stdout, stderr: stderr, clock: clock.System()}
+	err := execute(ctx, args, e)
+	if err != nil {
+		complain(stderr, err)
+	}
+	return statusOf(err)
+}
+
+// complain writes one sentence: what happened and what to do.
+func complain(w io.Writer, err error) {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("Interrupted.") //nolint:staticcheck // a sentence for a person
+	}
+	fmt.Fprintln(w, "ranzen:", err) //nolint:errcheck // nobody is left to tell
+}
+
+func execute(ctx context.Context, args []string, e env) error {
+	helped := false
+	k, err := newParser(e, func(int) { helped = true })
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
+	call, err := k.Parse(args)
+	if helped {
+		return nil // --help was there; what else is wrong does not matter
+	}
+	if err != nil {
+		return wrongUsage(err)
+	}
+	call.BindTo(ctx, (*context.Context)(nil))
+	call.Bind(e, k.Model)
+	return call.Run()
+}
+
+func newParser(e env, exit func(int)) (*kong.Kong, error) {
+	k, err := kong.New(&cli{},
+		kong.Name("ranzen"),
+		kong.Description("An MDM server for school iPads. `ranzen demo` shows all of it, `ranzen help --all` lists all of it."),
+		kong.Writers(e.stdout, e.stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("put the command line together: %w", err)
+	}
+	return k, nil
+}
+
+// cli is the whole command line, in the order `ranzen help` shows it.
+type cli struct {
+	Demo     DemoCmd     `cmd:"" help:"Show the whole way with simulated iPads: enroll, Wi-Fi and an app, one lost, one wiped."`
+	Init     InitCmd     `cmd:"" help:"Prepare a data directory: configuration, certificate authority, database, first administrator."`
+	Serve    ServeCmd    `cmd:"" help:"Run the server."`
+	Simulate SimulateCmd `cmd:"" help:"Simulate iPads against any MDM server."`
+	Version  VersionCmd  `cmd:"" help:"Print the version."`
+}
+
+// ServeCmd is `ranzen serve`. What is empty is as in DIR/config.json.
+type ServeCmd struct {
+	Data          string   `required:"" env:"RANZEN_DATA" placeholder:"DIR" help:"Data directory, made by ranzen init."`
+	DeviceListen  string   `env:"RANZEN_DEVICE_LISTEN" placeholder:"ADDR" help:"Where tablets connect."`
+	AdminListen   string   `env:"RANZEN_ADMIN_LISTEN" placeholder:"ADDR" help:"Where people and programs connect; loopback unless it has a certificate."`
+	MetricsListen string   `env:"RANZEN_METRICS_LISTEN" placeholder:"ADDR" help:"Where Prometheus connects."`
+	AdminTLSCert  string   `name:"admin-tls-cert" env:"RANZEN_ADMIN_TLS_CERT" placeholder:"FILE" help:"Certificate chain of the admin listener, PEM."`
+	AdminTLSKey   string   `name:"admin-tls-key" env:"RANZEN_ADMIN_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
+	TrustedProxy  []string `env:"RANZEN_TRUSTED_PROXY" placeholder:"CIDR" help:"Proxies whose --cert-header is believed."`
+	CertHeader    string   `env:"RANZEN_CERT_HEADER" placeholder:"NAME" help:"Header in which a trusted proxy hands on a tablet's certificate."`
+	LogLevel      string   `enum:"debug,info,warn,error" default:"info" env:"RANZEN_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
+	APNsURL       string   `name:"apns-url" env:"RANZEN_APNS_URL" placeholder:"URL" help:"Takes the place of Apple's push service, for tests and unusual networks."`
+	AppleCA       string   `name:"apple-ca" env:"RANZEN_APPLE_CA" placeholder:"FILE" help:"Roots, PEM, that Apple's addresses are trusted by instead of the system's."`
+}
+
+// Run is kong's.
+func (c *ServeCmd) Run(ctx context.Context, e env) error { return runServe(ctx, c, e) }
+
+// config is the stored configuration with the flags laid over it.
+func (c *ServeCmd) config() (Config, error) {
+	cfg, err := loadConfig(c.Data)
+	if err != nil {
+		return Config{}, err
+	}
+	for _, f := range []struct {
+		dst *string
+		v   string
+	}{
+		{&cfg.DeviceListen, c.DeviceListen}, {&cfg.AdminListen, c.AdminListen}, {&cfg.MetricsListen, c.MetricsListen},
+		{&cfg.AdminTLSCert, c.AdminTLSCert}, {&cfg.AdminTLSKey, c.AdminTLSKey}, {&cfg.CertHeader, c.CertHeader},
+	} {
+		if f.v != "" {
+			*f.dst = f.v
+		}
+	}
+	if len(c.TrustedProxy) > 0 {
+		cfg.TrustedProxies = c.TrustedProxy
+	}
+	if err := cfg.check(); err != nil {
+		return Config{}, usagef("Cannot serve like this: %v.", err)
+	}
+	return cfg, nil
+}
+
+// DemoCmd is `ranzen demo`.
+type DemoCmd struct {
+	Devices int    `default:"30" placeholder:"N" help:"How many iPads to simulate."`
+	Keep    bool   `help:"Keep the data directory."`
+	Data    string `placeholder:"DIR" help:"Where to keep it; a new or empty directory. With --keep, ranzen serve --data DIR goes on from there."`
+	Once    bool   `help:"End after the story; exit status 0 only if every step was observed on the iPads. The last line is JSON."`
+	Seed    uint64 `default:"1" placeholder:"N" help:"The same seed tells the same story."`
+}
+
+// Run is kong's.
+func (c *DemoCmd) Run(ctx context.Context, e env) error { return runDemo(ctx, c, e) }
+
+// SimulateCmd is `ranzen simulate`.
+type SimulateCmd struct {
+	URL        string        `required:"" name:"url" placeholder:"PROFILE_URL" help:"Where each iPad fetches its enrollment profile."`
+	Devices    int           `default:"30" placeholder:"N" help:"How many iPads to simulate."`
+	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed makes the same iPads."`
+	CA         string        `name:"ca" placeholder:"FILE" help:"Roots, PEM, that the server is trusted by instead of the system's."`
+	Courier    string        `placeholder:"URL" help:"Where pushes come from: the simulated push service of a demo."`
+	Supervised float64       `default:"0.67" placeholder:"SHARE" help:"Share of iPads that were prepared: 0 to 1."`
+	Awkward    float64       `default:"0" placeholder:"RATE" help:"How often they say NotNow, answer twice or late: 0 to 1."`
+	Poll       time.Duration `default:"1m" placeholder:"DURATION" help:"How often an iPad connects without being pushed."`
+}
+
+// Run is kong's.
+func (c *SimulateCmd) Run(ctx context.Context, e env) error { return runSimulate(ctx, c, e) }
