@@ -20,6 +20,27 @@ var migrations embed.FS
 // transaction. Several processes may start at once: one migrates, the others
 // wait and find nothing to do.
 func (db *DB) Migrate(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := db.withMigrations(func(p *goose.Provider) error {
+			_, err := p.Up(ctx)
+			return err
+		})
+		if err == nil || db.dialect == Postgres || try == maxTries {
+			return err
+		}
+		// SQLite has no lock that outlives a transaction: two processes may pick
+		// the same migration. The loser's is undone; the next look finds it done.
+		select {
+		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// withMigrations hands out what can move the tables up and down, on a connection
+// of its own.
+func (db *DB) withMigrations(fn func(p *goose.Provider) error) error {
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -34,23 +55,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
 	}
-	for try := 1; ; try++ {
-		err := up(ctx, driver, dialect, db.dsn, folder, opts)
-		if err == nil || db.dialect == Postgres || try == maxTries {
-			return err
-		}
-		// SQLite has no lock that outlives a transaction: two processes may pick
-		// the same migration. The loser's is undone; the next look finds it done.
-		select {
-		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		}
-	}
-}
-
-func up(ctx context.Context, driver string, dialect goose.Dialect, dsn string, folder fs.FS, opts []goose.ProviderOption) error {
-	conn, err := sql.Open(driver, dsn)
+	conn, err := sql.Open(driver, db.dsn)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -59,7 +64,7 @@ func up(ctx context.Context, driver string, dialect goose.Dialect, dsn string, f
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if err := fn(p); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
