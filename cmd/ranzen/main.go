@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ranzen/internal/clock"
+	"ranzen/internal/fault"
 )
 
 func main() {
@@ -45,7 +46,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // complain writes one sentence: what happened and what to do.
 func complain(w io.Writer, err error) {
 	if errors.Is(err, context.Canceled) {
-		err = errors.New("Interrupted.") //nolint:staticcheck // a sentence for a person
+		err = failedf("Interrupted; what was begun is undone or goes on by itself.")
+	}
+	if f, ok := fault.Of(err); ok && f.Kind != fault.Internal {
+		err = failedf("%s", f.Text)
 	}
 	fmt.Fprintln(w, "ranzen:", err) //nolint:errcheck // nobody is left to tell
 }
@@ -91,7 +95,13 @@ type cli struct {
 	Init     InitCmd     `cmd:"" help:"Prepare a data directory: configuration, certificate authority, database, first administrator."`
 	Serve    ServeCmd    `cmd:"" help:"Run the server."`
 	Simulate SimulateCmd `cmd:"" help:"Simulate iPads against any MDM server."`
-	Version  VersionCmd  `cmd:"" help:"Print the version."`
+
+	Backup  BackupCmd  `cmd:"" help:"Write everything to one file under a passphrase, while the server runs."`
+	Restore RestoreCmd `cmd:"" help:"Make a data directory and a database of a backup."`
+
+	Version    VersionCmd    `cmd:"" help:"Print the version."`
+	Help       HelpCmd       `cmd:"" help:"Explain a command; --all lists everything."`
+	Completion CompletionCmd `cmd:"" help:"Print a script that lets the shell complete commands and flags."`
 }
 
 // ServeCmd is `ranzen serve`. What is empty is as in DIR/config.json.

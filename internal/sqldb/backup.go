@@ -356,6 +356,9 @@ func (b *bulk) add(ctx context.Context, tx *Tx, raw json.RawMessage) error {
 }
 
 func (b *bulk) flush(ctx context.Context, tx *Tx) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if b.rows == 0 {
 		return nil
 	}
