@@ -1,20 +1,38 @@
 package certs
 
 import (
+	"context"
 	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/smallstep/certificates/authority"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/clock"
+	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 )
 
 // Config is what an operator decides about the CA. It is the same for every
 // process that serves one database.
 type Config struct {
-	PublicURL string // "https://mdm.example.org": where devices find /scep and /crl
-	KeyKind   string // "p256" or "rsa2048", of root and intermediate; read at first start only
+	PublicURL string       // "https://mdm.example.org": devices find /scep and /crl below it
+	KeyKind   string       // P256 or RSA2048, of the CA's keys; counts at first start only
+	Log       *slog.Logger // what a SCEP or CRL request could not tell its sender; nil is silence
 }
+
+// Kinds of CA keys. The RSA pair for SCEP's envelope is there in either
+// case: iPads do SCEP with RSA only.
+const (
+	P256    = "p256"
+	RSA2048 = "rsa2048"
+)
 
 // Purpose says what a challenge was made for. It is what tells a new life of a
 // device from a renewed identity: on the wire both look alike.
@@ -44,7 +62,7 @@ const (
 	Issued  State = "issued"  // not seen yet
 	Pinned  State = "pinned"  // the one identity of its enrollment
 	Retired State = "retired" // replaced, or its enrollment has ended
-	Revoked State = "revoked" // withdrawn and on the revocation list
+	Revoked State = "revoked" // withdrawn, and on the revocation list
 )
 
 // Identity is an issued identity certificate and whose it is.
@@ -69,37 +87,83 @@ type Presented struct {
 	Cert *x509.Certificate
 }
 
-// Refusal counts how often a certificate was refused for a reason.
-type Refusal struct {
-	Reason       string
-	Hash         string // "" when there was no certificate
-	EnrollmentID string // "" when it belongs to nobody
-	Count        int64
-	FirstAt      time.Time
-	LastAt       time.Time
-}
-
-// PushInfo describes the MDM push certificate.
-type PushInfo struct {
-	Topic       string
-	NotAfter    time.Time
-	Subject     string
-	Fingerprint string // hex SHA-256 of the DER
-	Serial      int64  // changes with each import
-}
-
-// Filter narrows List. Zero fields match everything.
-type Filter struct {
-	EnrollmentID string
-	State        State
-	Limit        int // 100 when zero, at most 500
-}
-
-// Room issues identities and keeps what must be kept secret.
+// Room issues identities and keeps what must be kept secret. It is safe for use
+// by many goroutines.
 type Room struct {
 	db    *sqldb.DB
 	clock clock.Clock
 	vault *Vault
 	log   *audit.Log
+	slog  *slog.Logger
 	cfg   Config
+
+	root, inter, ra keyPair
+	signer          atomic.Pointer[keyPair] // of profiles; renewed before it ends
+	step            *authority.Authority
+	scepProvisioner *scepProvisioner
+
+	verified signatureCache
+	refused  refusalCounter
+	push     atomic.Pointer[loadedPush]
+}
+
+// New opens the CA of a database. At first start it creates it; when several
+// processes do so at once, all of them get the same one.
+func New(ctx context.Context, db *sqldb.DB, clk clock.Clock, vault *Vault, log *audit.Log, cfg Config) (*Room, error) {
+	u, err := url.Parse(cfg.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, fault.New(fault.Invalid, "url.public",
+			"%q is not an address that devices could reach; it must look like https://mdm.example.org.", cfg.PublicURL)
+	}
+	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
+	if cfg.KeyKind == "" {
+		cfg.KeyKind = P256
+	}
+	if cfg.KeyKind != P256 && cfg.KeyKind != RSA2048 {
+		return nil, fault.New(fault.Invalid, "ca.key-kind", "%q is no kind of CA key; choose %s or %s.", cfg.KeyKind, P256, RSA2048)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Room{db: db, clock: clk, vault: vault, log: log, slog: cfg.Log, cfg: cfg}
+	if err := r.openKeys(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("prepare the CA: %w", err)
+	}
+	if err := r.openStep(ctx); err != nil {
+		return nil, fmt.Errorf("open the CA: %w", err)
+	}
+	return r, nil
+}
+
+// prepare makes the rows that every later statement finds: the placeholder
+// topic and the first revocation list.
+func (r *Room) prepare(ctx context.Context) error {
+	if err := r.ensureTopic(ctx); err != nil {
+		return err
+	}
+	if err := r.renewSigner(ctx); err != nil {
+		return err
+	}
+	_, err := r.currentCRL(ctx)
+	return err
+}
+
+// Root is the certificate that devices trust.
+func (r *Room) Root() *x509.Certificate { return r.root.cert }
+
+// RootPEM is Root as a file for people and programs.
+func (r *Room) RootPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.root.cert.Raw})
+}
+
+// Sweep is a loop step, hourly: it renews the certificate that signs profiles
+// and forgets what nobody will ask for again.
+func (r *Room) Sweep(ctx context.Context) error {
+	if err := r.renewSigner(ctx); err != nil {
+		return err
+	}
+	return r.forget(ctx)
 }
