@@ -1,0 +1,164 @@
+package schools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ranzen/internal/audit"
+	"ranzen/internal/clock"
+	"ranzen/internal/fault"
+	"ranzen/internal/sqldb"
+)
+
+// Device is a tablet as a thing.
+type Device struct {
+	ID        string
+	Serial    string
+	AssetTag  string // the number on the school's sticker, may be ""
+	Name      string // the name we want it to have, may be ""
+	Model     string // Apple's identifier: "iPad13,18"
+	CreatedAt time.Time
+}
+
+// Group is a set of devices that people made by hand.
+type Group struct {
+	ID        string
+	Name      string
+	Devices   int64 // how many are in it
+	CreatedAt time.Time
+}
+
+// Room keeps devices and groups.
+type Room struct {
+	clock clock.Clock
+	audit *audit.Log
+}
+
+// New makes the room.
+func New(clk clock.Clock, log *audit.Log) *Room { return &Room{clock: clk, audit: log} }
+
+// maxName bounds names in characters. Ours; Apple names no limit for DeviceName,
+// and what is longer fits on no sticker and in no list.
+const maxName = 100
+
+// NormalSerial is a serial number as we keep it: without spaces around it and in
+// capitals, as Apple prints it. Anything that could not be one is a fault.
+func NormalSerial(s string) (string, error) {
+	s = strings.ToUpper(strings.TrimSpace(s))
+	if s == "" || len(s) > 64 {
+		return "", badSerial()
+	}
+	for _, c := range s {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+			return "", badSerial()
+		}
+	}
+	return s, nil
+}
+
+func badSerial() *fault.Fault {
+	return fault.New(fault.Invalid, "device.serial",
+		"This is no serial number: it must be 1 to 64 letters and digits, as in Settings > General > About.").On("serial")
+}
+
+// cleanName refuses what no device or group could be called.
+func cleanName(field, name string) (string, error) {
+	name = strings.TrimSpace(name)
+	n := utf8.RuneCountInString(name)
+	switch {
+	case n == 0:
+		return "", fault.New(fault.Invalid, "name.empty", "Say a name.").On(field)
+	case n > maxName:
+		return "", fault.New(fault.Invalid, "name.long", "The name has %d characters; at most %d are possible.", n, maxName).On(field)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return "", fault.New(fault.Invalid, "name.characters", "The name holds characters that cannot be shown, such as a line break.").On(field)
+	}
+	return name, nil
+}
+
+// Ensure gives the device with this serial number, which it creates if there is
+// none. The row is held until the commit. A model that is not known yet is
+// filled in.
+func (r *Room) Ensure(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, serial, model string) (Device, error) {
+	serial, err := NormalSerial(serial)
+	if err != nil {
+		return Device{}, err
+	}
+	id := sqldb.NewID()
+	created, err := insertDevice(ctx, tx, id, serial, model, r.clock.Now())
+	if err != nil {
+		return Device{}, err
+	}
+	d, err := lockBySerial(ctx, tx, serial)
+	if err != nil {
+		return Device{}, err
+	}
+	if d.Model == "" && model != "" {
+		if err := setModel(ctx, tx, d.ID, model, r.clock.Now()); err != nil {
+			return Device{}, err
+		}
+		d.Model = model
+	}
+	if created {
+		err = r.audit.Append(ctx, tx, audit.Event{Actor: actor, Action: "device.add", Subject: "device:" + d.ID, Detail: map[string]any{"serial": serial}})
+	}
+	return d, err
+}
+
+// Rename says what a device shall be called. Two devices may bear one name.
+func (r *Room) Rename(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, id, name string) error {
+	name, err := cleanName("name", name)
+	if err != nil {
+		return err
+	}
+	n, err := setName(ctx, tx, id, name, r.clock.Now())
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return unknownDevice(id)
+	}
+	return r.audit.Append(ctx, tx, audit.Event{Actor: actor, Action: "device.rename", Subject: "device:" + id, Detail: map[string]any{"name": name}})
+}
+
+// Find gives the device that ref names: its id, serial number or asset tag. What
+// is typed by hand is found in small letters too.
+func (r *Room) Find(ctx context.Context, q sqldb.Queryer, ref string) (Device, error) {
+	ref = strings.TrimSpace(ref)
+	if ref == "" || len(ref) > 255 || !utf8.ValidString(ref) || strings.ContainsRune(ref, 0) {
+		return Device{}, unknownDevice(ref)
+	}
+	d, err := findDevice(ctx, q, ref)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Device{}, unknownDevice(ref)
+	}
+	if err != nil {
+		return Device{}, fmt.Errorf("find device: %w", err)
+	}
+	return d, nil
+}
+
+// Devices gives the devices with these ids; ids of none are missing from it.
+func (r *Room) Devices(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]Device, error) {
+	out := make(map[string]Device, len(ids))
+	for part := range chunks(ids) {
+		rows, err := devicesByID(ctx, q, part)
+		if err != nil {
+			return nil, fmt.Errorf("read devices: %w", err)
+		}
+		for _, row := range rows {
+			out[row.ID] = row.device()
+		}
+	}
+	return out, nil
+}
+
+func unknownDevice(ref string) *fault.Fault {
+	return fault.New(fault.NotFound, "device.unknown",
+		"There is no device %q. Say its serial number, asset tag or id.", strings.ToValidUTF8(ref, "?")).On("device")
+}

@@ -1,0 +1,172 @@
+package schools
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"ranzen/internal/sqldb"
+)
+
+// maxValues bounds the values bound in one IN or VALUES.
+const maxValues = 500
+
+// chunks cuts ids into what one statement takes, without doubles.
+func chunks(ids []string) iter.Seq[[]string] {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	return slices.Chunk(ids, maxValues)
+}
+
+type deviceRow struct {
+	ID        string     `db:"id"`
+	Serial    string     `db:"serial"`
+	AssetTag  string     `db:"asset_tag"`
+	Name      string     `db:"name"`
+	Model     string     `db:"model"`
+	CreatedAt sqldb.Time `db:"created_at"`
+}
+
+func (r deviceRow) device() Device {
+	return Device{ID: r.ID, Serial: r.Serial, AssetTag: r.AssetTag, Name: r.Name, Model: r.Model, CreatedAt: r.CreatedAt.Time}
+}
+
+const deviceColumns = `d.id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name, d.model, d.created_at`
+
+func insertDevice(ctx context.Context, tx *sqldb.Tx, id, serial, model string, now time.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		INSERT INTO devices (id, serial, name, model, created_at, updated_at) VALUES (?, ?, '', ?, ?, ?)
+		ON CONFLICT (serial) DO NOTHING`, id, serial, model, sqldb.At(now), sqldb.At(now))
+	if err != nil {
+		return false, fmt.Errorf("add device: %w", err)
+	}
+	return n == 1, nil
+}
+
+func lockBySerial(ctx context.Context, tx *sqldb.Tx, serial string) (Device, error) {
+	var row deviceRow
+	err := tx.Get(ctx, &row, `SELECT `+deviceColumns+` FROM devices d WHERE d.serial = ?`+tx.ForUpdate(), serial)
+	if err != nil {
+		return Device{}, fmt.Errorf("read device: %w", err)
+	}
+	return row.device(), nil
+}
+
+func setModel(ctx context.Context, tx *sqldb.Tx, id, model string, now time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE devices SET model = ?, updated_at = ? WHERE id = ?`, model, sqldb.At(now), id); err != nil {
+		return fmt.Errorf("write the model of a device: %w", err)
+	}
+	return nil
+}
+
+func setName(ctx context.Context, tx *sqldb.Tx, id, name string, now time.Time) (int64, error) {
+	n, err := tx.Exec(ctx, `UPDATE devices SET name = ?, updated_at = ? WHERE id = ?`, name, sqldb.At(now), id)
+	if err != nil {
+		return 0, fmt.Errorf("rename device: %w", err)
+	}
+	return n, nil
+}
+
+// findDevice prefers the id over the serial number over the asset tag, should
+// one text be several of them.
+func findDevice(ctx context.Context, q sqldb.Queryer, ref string) (Device, error) {
+	var row deviceRow
+	upper := strings.ToUpper(ref)
+	err := q.Get(ctx, &row, `
+		SELECT `+deviceColumns+` FROM devices d WHERE d.id = ? OR d.serial = ? OR d.asset_tag = ?
+		ORDER BY CASE WHEN d.id = ? THEN 0 WHEN d.serial = ? THEN 1 ELSE 2 END LIMIT 1`, ref, upper, ref, ref, upper)
+	return row.device(), err
+}
+
+func devicesByID(ctx context.Context, q sqldb.Queryer, ids []string) ([]deviceRow, error) {
+	var rows []deviceRow
+	err := q.Select(ctx, &rows, `SELECT `+deviceColumns+` FROM devices d WHERE d.id IN (?)`, ids)
+	return rows, err
+}
+
+type groupRow struct {
+	ID        string     `db:"id"`
+	Name      string     `db:"name"`
+	Devices   int64      `db:"devices"`
+	CreatedAt sqldb.Time `db:"created_at"`
+}
+
+func (r groupRow) group() Group {
+	return Group{ID: r.ID, Name: r.Name, Devices: r.Devices, CreatedAt: r.CreatedAt.Time}
+}
+
+const groupColumns = `g.id, g.name, g.created_at,
+	(SELECT COUNT(*) FROM device_group_members m WHERE m.group_id = g.id) AS devices`
+
+func insertGroup(ctx context.Context, tx *sqldb.Tx, g Group) (int64, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+		g.ID, g.Name, sqldb.At(g.CreatedAt))
+	if err != nil {
+		return 0, fmt.Errorf("create group: %w", err)
+	}
+	return n, nil
+}
+
+func allGroups(ctx context.Context, q sqldb.Queryer) ([]groupRow, error) {
+	var rows []groupRow
+	err := q.Select(ctx, &rows, `SELECT `+groupColumns+` FROM device_groups g ORDER BY g.name`)
+	return rows, err
+}
+
+func findGroup(ctx context.Context, q sqldb.Queryer, ref string) (groupRow, error) {
+	var row groupRow
+	err := q.Get(ctx, &row, `SELECT `+groupColumns+` FROM device_groups g WHERE g.id = ? OR g.name = ?
+		ORDER BY CASE WHEN g.id = ? THEN 0 ELSE 1 END LIMIT 1`, ref, ref, ref)
+	return row, err
+}
+
+// insertMembers takes the ids from devices: an unknown one adds nothing rather
+// than break the transaction, and the caller names it.
+func insertMembers(ctx context.Context, tx *sqldb.Tx, groupID string, deviceIDs []string, now time.Time) (int64, error) {
+	n, err := tx.Exec(ctx, `
+		INSERT INTO device_group_members (group_id, device_id, added_at)
+		SELECT CAST(? AS TEXT), d.id, CAST(? AS BIGINT) FROM devices d WHERE d.id IN (?)
+		ON CONFLICT (group_id, device_id) DO NOTHING`, groupID, sqldb.At(now), deviceIDs)
+	if err != nil {
+		return 0, fmt.Errorf("add devices to a group: %w", err)
+	}
+	return n, nil
+}
+
+func deleteMembers(ctx context.Context, tx *sqldb.Tx, groupID string, deviceIDs []string) (int64, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM device_group_members WHERE group_id = ? AND device_id IN (?)`, groupID, deviceIDs)
+	if err != nil {
+		return 0, fmt.Errorf("drop devices from a group: %w", err)
+	}
+	return n, nil
+}
+
+func deleteGroup(ctx context.Context, tx *sqldb.Tx, groupID string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM device_group_members WHERE group_id = ?`, groupID); err != nil {
+		return fmt.Errorf("empty a group: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM device_groups WHERE id = ?`, groupID); err != nil {
+		return fmt.Errorf("remove group: %w", err)
+	}
+	return nil
+}
+
+func memberIDs(ctx context.Context, q sqldb.Queryer, groupID string) ([]string, error) {
+	var ids []string
+	err := q.Select(ctx, &ids, `SELECT m.device_id FROM device_group_members m WHERE m.group_id = ? ORDER BY m.device_id`, groupID)
+	return ids, err
+}
+
+type memberRow struct {
+	DeviceID string `db:"device_id"`
+	GroupID  string `db:"group_id"`
+}
+
+func groupsOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string) ([]memberRow, error) {
+	var rows []memberRow
+	err := q.Select(ctx, &rows, `
+		SELECT m.device_id, m.group_id FROM device_group_members m WHERE m.device_id IN (?) ORDER BY m.device_id, m.group_id`, deviceIDs)
+	return rows, err
+}
