@@ -29,11 +29,17 @@ CREATE TABLE enrollments (
     model         TEXT    NOT NULL DEFAULT '',   -- "iPad13,18"
     supervised    BOOLEAN,                       -- NULL: not known yet
     lost_mode     BOOLEAN NOT NULL DEFAULT FALSE,-- as last observed or acknowledged
-    lost_at       BIGINT,
+    lost_at       BIGINT,                        -- ordered lost, until it is found; outlives an erase
+    lost_order    BYTEA,                         -- sealed: message and phone number for its screen
+    lost_acknowledged_at BIGINT,                 -- the tablet said it did the last order
+    lost_observed_at     BIGINT,                 -- the tablet told whether it is in Lost Mode
     awaiting      BOOLEAN NOT NULL DEFAULT FALSE,-- AwaitingConfiguration
     unlock_token    BYTEA,                       -- sealed; a later TokenUpdate without it keeps it
     bootstrap_token BYTEA,                       -- sealed
     bypass_code     BYTEA,                       -- sealed
+    return_wifi     BYTEA,                       -- sealed: the Wi-Fi profile of an ordered Return to Service
+    renewal_at    BIGINT,                        -- a new identity was last offered
+    inventory_at  BIGINT,                        -- it was last asked about itself
     unmanage_at   BIGINT,                        -- an administrator ordered the end: next contact is answered 403
     created_at    BIGINT  NOT NULL,
     enrolled_at   BIGINT,                        -- first TokenUpdate of this generation
@@ -41,6 +47,9 @@ CREATE TABLE enrollments (
     updated_at    BIGINT  NOT NULL
 );
 CREATE INDEX enrollments_device ON enrollments (device_id);
+-- One tablet, one live enrollment: a serial number is not managed twice.
+CREATE UNIQUE INDEX enrollments_live ON enrollments (device_id) WHERE state IN ('enrolling', 'enrolled');
+CREATE INDEX enrollments_inventory ON enrollments (inventory_at) WHERE state = 'enrolled';
 CREATE INDEX enrollments_state ON enrollments (state, id);
 
 -- Last contact, written in batches; may be late by a second.
