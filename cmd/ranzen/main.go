@@ -96,6 +96,25 @@ type cli struct {
 	Serve    ServeCmd    `cmd:"" help:"Run the server."`
 	Simulate SimulateCmd `cmd:"" help:"Simulate iPads against any MDM server."`
 
+	Status      StatusCmd      `cmd:"" help:"Show what runs, what waits, and what needs attention."`
+	Link        LinkCmd        `cmd:"" help:"Enrollment links."`
+	PushCert    PushCertCmd    `cmd:"" name:"push-cert" help:"The MDM push certificate."`
+	Devices     DevicesCmd     `cmd:"" help:"List devices."`
+	Device      DeviceCmd      `cmd:"" help:"One device: show it, find it, erase it."`
+	Profile     ProfileCmd     `cmd:"" help:"Configuration profiles."`
+	App         AppCmd         `cmd:"" help:"Apps."`
+	Group       GroupCmd       `cmd:"" help:"Groups of devices."`
+	Assign      AssignCmd      `cmd:"" help:"Wish profiles and apps onto devices."`
+	Unassign    UnassignCmd    `cmd:"" help:"Take a wish back: what nobody wishes any more is removed."`
+	Assignment  AssignmentCmd  `cmd:"" help:"What is assigned to whom."`
+	Commands    CommandsCmd    `cmd:"" help:"List the queue of commands."`
+	Command     CommandCmd     `cmd:"" help:"One command: show it, take it back."`
+	Send        SendCmd        `cmd:"" help:"Send one command of Apple's that nothing else here covers."`
+	Certificate CertificateCmd `cmd:"" help:"Identity certificates."`
+	User        UserCmd        `cmd:"" help:"People."`
+	Token       TokenCmd       `cmd:"" help:"API tokens."`
+	Audit       AuditCmd       `cmd:"" help:"The audit log."`
+
 	Backup  BackupCmd  `cmd:"" help:"Write everything to one file under a passphrase, while the server runs."`
 	Restore RestoreCmd `cmd:"" help:"Make a data directory and a database of a backup."`
 

@@ -170,3 +170,33 @@ func yesNo(b *bool) string {
 	}
 	return "no"
 }
+
+func momentOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return moment(*t)
+}
+
+func (p *printer) agoOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return p.ago(*t)
+}
+
+// count is "1 iPad", "3 iPads".
+func count(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// outOf is "3 of 30", or "3" where there is no limit.
+func outOf(n, limit int64) string {
+	if limit == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d of %d", n, limit)
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ProfileCmd groups the configuration profiles.
+type ProfileCmd struct {
+	Add          ProfileAddCmd          `cmd:"" help:"Take a .mobileconfig; the same name again is a new version."`
+	Wifi         ProfileWiFiCmd         `cmd:"" name:"wifi" help:"Make a Wi-Fi profile (WPA2 or WPA3 personal)."`
+	Restrictions ProfileRestrictionsCmd `cmd:"" help:"Make a profile of restrictions."`
+	Webclip      ProfileWebClipCmd      `cmd:"" name:"webclip" help:"Make a profile that puts a web address on the home screen."`
+	Certificate  ProfileCertificateCmd  `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
+	List         ProfileListCmd         `cmd:"" help:"List the profiles."`
+	Show         ProfileShowCmd         `cmd:"" help:"Show a profile."`
+	Remove       ProfileRemoveCmd       `cmd:"" help:"Remove a profile that is assigned to nobody."`
+}
+
+type profileDoc struct {
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	Identifier string    `json:"identifier"`
+	Version    int64     `json:"version"`
+	Payloads   []string  `json:"payloads"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+func tellProfile(p *profileDoc) func(api *client) {
+	return func(api *client) { api.line("Profile %s is there in version %s.", p.Name, fmt.Sprint(p.Version)) }
+}
+
+// ProfileAddCmd is `ranzen profile add`.
+type ProfileAddCmd struct {
+	Remote
+	File string `arg:"" help:"A .mobileconfig: XML or binary, signed or not. - is standard input."`
+	Name string `placeholder:"N" help:"Name to assign it by. Default: its PayloadDisplayName."`
+}
+
+// Run uploads the file as it is.
+func (c *ProfileAddCmd) Run(ctx context.Context, e env) error {
+	b, err := e.readFile(c.File)
+	if err != nil {
+		return err
+	}
+	q := url.Values{}
+	if c.Name != "" {
+		q.Set("name", c.Name)
+	}
+	path := "/profiles"
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	var p profileDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, path, upload{"application/x-apple-aspen-config", b}, &p)
+	}, tellProfile(&p))
+}
+
+// ProfileWiFiCmd is `ranzen profile wifi`.
+type ProfileWiFiCmd struct {
+	Remote
+	Name         string `required:"" placeholder:"N" help:"Name to assign it by."`
+	SSID         string `required:"" name:"ssid" placeholder:"S" help:"Name of the network."`
+	PasswordFile string `placeholder:"F" help:"File whose only line is the password; - is standard input. Else it is asked for."`
+	Security     string `enum:"auto,wpa2,wpa3,none" default:"auto" placeholder:"KIND" help:"auto (WPA2 or WPA3), wpa2, wpa3, or none."`
+	Hidden       bool   `help:"The network does not show its name."`
+	AutoJoin     bool   `default:"true" negatable:"" help:"Join by itself."`
+	NoMACRandom  bool   `name:"fixed-mac" help:"Show the network the same hardware address always."`
+}
+
+// Run makes the profile. The password is never on the command line, where
+// others on the machine could read it.
+func (c *ProfileWiFiCmd) Run(ctx context.Context, e env) error {
+	body := map[string]any{
+		"name": c.Name, "ssid": c.SSID, "security": c.Security, "hidden": c.Hidden, "auto_join": c.AutoJoin,
+		"disable_mac_randomization": c.NoMACRandom,
+	}
+	if c.Security == "none" {
+		if c.PasswordFile != "" {
+			return usagef("A network without security has no password: leave --password-file out.")
+		}
+	} else {
+		var err error
+		pass, err := e.password(c.PasswordFile)
+		if err != nil {
+			return err
+		}
+		body["password"] = pass
+	}
+	var p profileDoc
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/wifi", body, &p) }, tellProfile(&p))
+}
+
+func (e env) password(file string) (string, error) {
+	if file != "" {
+		s, err := e.readSecret(file)
+		return s.Open(), err
+	}
+	s, err := e.askSecret("Password of the network", "Give the password with --password-file FILE.", true)
+	return s.Open(), err
+}
+
+// ProfileRestrictionsCmd is `ranzen profile restrictions`.
+type ProfileRestrictionsCmd struct {
+	Remote
+	Name string            `required:"" placeholder:"N" help:"Name to assign it by."`
+	Set  map[string]string `placeholder:"KEY=VALUE" help:"One of Apple's restriction keys: allowCamera=false. May be there many times."`
+	File string            `placeholder:"FILE" help:"Restrictions as one JSON object."`
+}
+
+// Run makes the profile.
+func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
+	keys := map[string]any{}
+	if c.File != "" {
+		b, err := e.readFile(c.File)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, &keys); err != nil {
+			return usagef("%s is not one JSON object of restrictions: %v.", c.File, err)
+		}
+	}
+	for k, v := range c.Set {
+		keys[k] = valueOf(v)
+	}
+	if len(keys) == 0 {
+		return usagef("Say what is restricted: --set allowCamera=false, or --file FILE.")
+	}
+	var p profileDoc
+	body := map[string]any{"name": c.Name, "restrictions": keys}
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/restrictions", body, &p) }, tellProfile(&p))
+}
+
+// valueOf reads true, false, numbers, and else text.
+func valueOf(s string) any {
+	if b, err := strconv.ParseBool(s); err == nil && (s == "true" || s == "false") {
+		return b
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n
+	}
+	return s
+}
+
+// ProfileWebClipCmd is `ranzen profile webclip`.
+type ProfileWebClipCmd struct {
+	Remote
+	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
+	Label     string `required:"" placeholder:"TEXT" help:"What stands below the icon."`
+	URL       string `required:"" name:"url" placeholder:"URL" help:"The address it opens."`
+	Icon      string `placeholder:"PNG" help:"Picture of the icon."`
+	Full      bool   `name:"full-screen" help:"Open without the browser's bars."`
+	Removable bool   `default:"true" negatable:"" help:"People may remove it."`
+}
+
+// Run makes the profile.
+func (c *ProfileWebClipCmd) Run(ctx context.Context, e env) error {
+	body := map[string]any{"name": c.Name, "label": c.Label, "url": c.URL, "full_screen": c.Full, "removable": c.Removable}
+	if c.Icon != "" {
+		b, err := e.readFile(c.Icon)
+		if err != nil {
+			return err
+		}
+		body["icon"] = b
+	}
+	var p profileDoc
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/webclip", body, &p) }, tellProfile(&p))
+}
+
+// ProfileCertificateCmd is `ranzen profile certificate`.
+type ProfileCertificateCmd struct {
+	Remote
+	Name string `required:"" placeholder:"N" help:"Name to assign it by."`
+	File string `arg:"" help:"The certificate, PEM or DER."`
+}
+
+// Run makes the profile.
+func (c *ProfileCertificateCmd) Run(ctx context.Context, e env) error {
+	b, err := e.readFile(c.File)
+	if err != nil {
+		return err
+	}
+	var p profileDoc
+	body := map[string]any{"name": c.Name, "certificate": b}
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/certificate", body, &p) }, tellProfile(&p))
+}
+
+// ProfileListCmd is `ranzen profile list`.
+type ProfileListCmd struct{ Remote }
+
+// Run prints the profiles.
+func (c *ProfileListCmd) Run(ctx context.Context, e env) error {
+	var list []profileDoc
+	return c.do(e, func(api *client) (err error) {
+		list, _, err = listing[profileDoc](ctx, api, "/profiles", nil, 0)
+		return err
+	}, func(api *client) {
+		t := newTable("NAME", "VERSION", "PAYLOADS", "IDENTIFIER", "CHANGED")
+		for _, p := range list {
+			t.add(p.Name, fmt.Sprint(p.Version), strings.Join(p.Payloads, ","), p.Identifier, api.ago(p.UpdatedAt))
+		}
+		api.print(t, "There are no profiles.")
+	})
+}
+
+// ProfileShowCmd is `ranzen profile show`.
+type ProfileShowCmd struct {
+	Remote
+	Name string `arg:"" help:"The profile's name."`
+}
+
+// Run prints the profile without its secrets.
+func (c *ProfileShowCmd) Run(ctx context.Context, e env) error {
+	var p profileDoc
+	return c.do(e, func(api *client) error { return api.get(ctx, at("profiles", c.Name), nil, &p) }, func(api *client) {
+		api.facts("name", p.Name, "version", fmt.Sprint(p.Version), "identifier", p.Identifier, "payloads", strings.Join(p.Payloads, ", "), "changed", moment(p.UpdatedAt), "id", p.ID)
+	})
+}
+
+// ProfileRemoveCmd is `ranzen profile remove`.
+type ProfileRemoveCmd struct {
+	Remote
+	Name string `arg:"" help:"The profile's name."`
+}
+
+// Run removes the profile.
+func (c *ProfileRemoveCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error { return api.delete(ctx, at("profiles", c.Name)) },
+		func(api *client) { api.line("Profile %s is removed.", c.Name) })
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// AppCmd groups the apps.
+type AppCmd struct {
+	Add    AppAddCmd    `cmd:"" help:"Make an app of the App Store known."`
+	List   AppListCmd   `cmd:"" help:"List the apps."`
+	Remove AppRemoveCmd `cmd:"" help:"Remove an app that is assigned to nobody."`
+}
+
+type appDoc struct {
+	Name     string `json:"name"`
+	AdamID   string `json:"adam_id"`
+	BundleID string `json:"bundle_id"`
+}
+
+// AppAddCmd is `ranzen app add`.
+type AppAddCmd struct {
+	Remote
+	Name     string `required:"" placeholder:"N" help:"Name to assign it by."`
+	AdamID   string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
+	BundleID string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
+}
+
+// Run adds the app.
+func (c *AppAddCmd) Run(ctx context.Context, e env) error {
+	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID}
+	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", body, nil) },
+		func(api *client) {
+			api.line("App %s is known. Assign it with: ranzen assign %s --to SCOPE", c.Name, c.Name)
+		})
+}
+
+// AppListCmd is `ranzen app list`.
+type AppListCmd struct{ Remote }
+
+// Run prints the apps.
+func (c *AppListCmd) Run(ctx context.Context, e env) error {
+	var list []appDoc
+	return c.do(e, func(api *client) (err error) {
+		list, _, err = listing[appDoc](ctx, api, "/apps", nil, 0)
+		return err
+	}, func(api *client) {
+		t := newTable("NAME", "ADAM ID", "BUNDLE ID")
+		for _, a := range list {
+			t.add(a.Name, a.AdamID, a.BundleID)
+		}
+		api.print(t, "There are no apps.")
+	})
+}
+
+// AppRemoveCmd is `ranzen app remove`.
+type AppRemoveCmd struct {
+	Remote
+	Name string `arg:"" help:"The app's name."`
+}
+
+// Run removes the app.
+func (c *AppRemoveCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error { return api.delete(ctx, at("apps", c.Name)) },
+		func(api *client) { api.line("App %s is removed.", c.Name) })
+}
+
+// GroupCmd groups the groups.
+type GroupCmd struct {
+	Create GroupCreateCmd `cmd:"" help:"Make a group."`
+	List   GroupListCmd   `cmd:"" help:"List the groups."`
+	Add    GroupAddCmd    `cmd:"" help:"Put devices into a group."`
+	Drop   GroupDropCmd   `cmd:"" help:"Take devices out of a group."`
+	Remove GroupRemoveCmd `cmd:"" help:"Remove a group; its devices stay."`
+}
+
+type groupDoc struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Devices   int64     `json:"devices"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// GroupCreateCmd is `ranzen group create`.
+type GroupCreateCmd struct {
+	Remote
+	Name string `arg:"" help:"The group's name."`
+}
+
+// Run makes the group.
+func (c *GroupCreateCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error { return api.post(ctx, "/groups", map[string]any{"name": c.Name}, nil) },
+		func(api *client) { api.line("Group %s is there.", c.Name) })
+}
+
+// GroupListCmd is `ranzen group list`.
+type GroupListCmd struct{ Remote }
+
+// Run prints the groups.
+func (c *GroupListCmd) Run(ctx context.Context, e env) error {
+	var list []groupDoc
+	return c.do(e, func(api *client) (err error) {
+		list, _, err = listing[groupDoc](ctx, api, "/groups", nil, 0)
+		return err
+	}, func(api *client) {
+		t := newTable("NAME", "DEVICES")
+		for _, g := range list {
+			t.add(g.Name, fmt.Sprint(g.Devices))
+		}
+		api.print(t, "There are no groups.")
+	})
+}
+
+// GroupAddCmd is `ranzen group add`.
+type GroupAddCmd struct {
+	Remote
+	Name string `arg:"" help:"The group's name."`
+	Many
+}
+
+// Run adds all or none.
+func (c *GroupAddCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, at("groups", c.Name, "add"), map[string]any{"devices": c.IDs}, nil)
+	}, func(api *client) { api.line("%s now in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
+}
+
+// GroupDropCmd is `ranzen group drop`.
+type GroupDropCmd struct {
+	Remote
+	Name string `arg:"" help:"The group's name."`
+	Many
+}
+
+// Run drops all or none.
+func (c *GroupDropCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, at("groups", c.Name, "drop"), map[string]any{"devices": c.IDs}, nil)
+	}, func(api *client) { api.line("%s no longer in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
+}
+
+// GroupRemoveCmd is `ranzen group remove`.
+type GroupRemoveCmd struct {
+	Remote
+	Name string `arg:"" help:"The group's name."`
+}
+
+// Run removes the group.
+func (c *GroupRemoveCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error { return api.delete(ctx, at("groups", c.Name)) },
+		func(api *client) { api.line("Group %s is removed.", c.Name) })
+}
+
+// AssignCmd is `ranzen assign`.
+type AssignCmd struct {
+	Remote
+	Names []string `arg:"" name:"name" help:"Profiles and apps."`
+	To    string   `required:"" placeholder:"SCOPE" help:"all, group:G or device:ID."`
+}
+
+// checkScope refuses what cannot be a scope, before anything is sent.
+func checkScope(s string) error {
+	kind, id, has := strings.Cut(s, ":")
+	if s == "all" || has && id != "" && (kind == "group" || kind == "device") {
+		return nil
+	}
+	return usagef("%q is no scope: write all, group:NAME or device:ID.", plain(s))
+}
+
+type assignedDoc struct {
+	Devices int64 `json:"devices"`
+}
+
+// Run assigns all names or none.
+func (c *AssignCmd) Run(ctx context.Context, e env) error {
+	if err := checkScope(c.To); err != nil {
+		return err
+	}
+	var doc assignedDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, "/assignments", map[string]any{"names": c.Names, "to": c.To}, &doc)
+	}, func(api *client) {
+		api.line("%s: assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.To, count(doc.Devices, "device"))
+	})
+}
+
+// UnassignCmd is `ranzen unassign`.
+type UnassignCmd struct {
+	Remote
+	Names []string `arg:"" name:"name" help:"Profiles and apps."`
+	From  string   `required:"" aliases:"to" placeholder:"SCOPE" help:"all, group:G or device:ID."`
+}
+
+// Run takes all assignments away or none.
+func (c *UnassignCmd) Run(ctx context.Context, e env) error {
+	if err := checkScope(c.From); err != nil {
+		return err
+	}
+	var doc assignedDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, "/assignments/remove", map[string]any{"names": c.Names, "to": c.From}, &doc)
+	}, func(api *client) {
+		api.line("%s: no longer assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.From, count(doc.Devices, "device"))
+	})
+}
+
+// AssignmentCmd groups the assignments.
+type AssignmentCmd struct {
+	List AssignmentListCmd `cmd:"" help:"List what is assigned to whom."`
+}
+
+// AssignmentListCmd is `ranzen assignment list`.
+type AssignmentListCmd struct{ Remote }
+
+type assignmentDoc struct {
+	Kind      string    `json:"kind"`
+	Name      string    `json:"name"`
+	To        string    `json:"to"`
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Run prints the assignments.
+func (c *AssignmentListCmd) Run(ctx context.Context, e env) error {
+	var list []assignmentDoc
+	return c.do(e, func(api *client) (err error) {
+		list, _, err = listing[assignmentDoc](ctx, api, "/assignments", nil, 0)
+		return err
+	}, func(api *client) {
+		t := newTable("KIND", "NAME", "TO", "BY", "SINCE")
+		for _, a := range list {
+			t.add(a.Kind, a.Name, a.To, a.By, moment(a.CreatedAt))
+		}
+		api.print(t, "Nothing is assigned.")
+	})
+}
