@@ -138,7 +138,7 @@ func portable(kind string, v any) (any, error) {
 var (
 	errCutShort = fault.New(fault.Invalid, "backup.damaged", "The backup ends early or is damaged. Take another one.")
 	errNewer    = fault.New(fault.Conflict, "backup.newer", "The backup was written by a newer version of Ranzen. Restore it with that version.")
-	errNotEmpty = fault.New(fault.Conflict, "backup.not-empty", "The database to restore into is not empty. Name an empty one.")
+	errNotEmpty = fault.New(fault.Conflict, "database.not-empty", "The database is not empty. Name an empty one; to go on with this one, start the server with the data directory that belongs to it.")
 )
 
 // Import fills an empty database with what Export wrote, brings the tables to
@@ -160,35 +160,52 @@ func (db *DB) Import(ctx context.Context, dec *json.Decoder, after func(tx *Tx) 
 	case head.Schema < 1:
 		return 0, errCutShort
 	}
-	if err := db.refuseRows(ctx); err != nil {
-		return 0, err
-	}
-	err = db.withMigrations(func(p *goose.Provider) error {
-		_, err := p.UpTo(ctx, head.Schema)
-		return err
+	err = db.create(ctx, head.Schema, func() error {
+		err := db.once(ctx, func(tx *Tx) (err error) {
+			if rows, err = importRows(ctx, tx, dec); err == nil && head.Schema == newest {
+				err = after(tx)
+			}
+			return err
+		})
+		if err != nil || head.Schema == newest {
+			return err
+		}
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		return db.once(ctx, after)
 	})
 	if err != nil {
 		return 0, err
 	}
-	steps := []func() error{
-		func() error {
-			return db.once(ctx, func(tx *Tx) (err error) {
-				if rows, err = importRows(ctx, tx, dec); err == nil && head.Schema == newest {
-					err = after(tx)
-				}
-				return err
-			})
-		},
-	}
-	if head.Schema < newest {
-		steps = append(steps, func() error { return db.Migrate(ctx) }, func() error { return db.once(ctx, after) })
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return 0, errors.Join(err, db.clear(context.WithoutCancel(ctx)))
-		}
-	}
 	return rows, nil
+}
+
+// Create makes the tables of an empty database and calls fill. When anything
+// fails, the database is as empty as before. It refuses one that is not empty.
+func (db *DB) Create(ctx context.Context, fill func() error) error {
+	newest, err := Version()
+	if err != nil {
+		return err
+	}
+	return db.create(ctx, newest, fill)
+}
+
+func (db *DB) create(ctx context.Context, version int64, fill func() error) error {
+	if err := db.refuseTables(ctx); err != nil {
+		return err
+	}
+	err := db.withMigrations(func(p *goose.Provider) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
+	if err == nil {
+		err = fill()
+	}
+	if err != nil {
+		return errors.Join(err, db.clear(context.WithoutCancel(ctx)))
+	}
+	return nil
 }
 
 // once is Do without a second try.
@@ -199,8 +216,8 @@ func (db *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.doPostgres(ctx, fn)
 }
 
-// refuseRows refuses a database in which there is anything.
-func (db *DB) refuseRows(ctx context.Context) error {
+// refuseTables refuses a database in which there is anything.
+func (db *DB) refuseTables(ctx context.Context) error {
 	tx, err := db.pool.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("look at the database: %w", err)
@@ -217,7 +234,7 @@ func (db *DB) refuseRows(ctx context.Context) error {
 	return nil
 }
 
-// clear takes away what Import made.
+// clear takes away what create made.
 func (db *DB) clear(ctx context.Context) error {
 	err := db.withMigrations(func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)

@@ -115,7 +115,7 @@ func TestBackup(t *testing.T) {
 					t.Errorf("an empty body is not empty any more: %v", err)
 				}
 				t.Run("and a second time it is refused", func(t *testing.T) {
-					if err := bring(t.Context(), to, saved); fault.CodeOf(err) != "backup.not-empty" {
+					if err := bring(t.Context(), to, saved); fault.CodeOf(err) != "database.not-empty" {
 						t.Errorf("got %v", err)
 					}
 				})
@@ -221,4 +221,35 @@ func FuzzImport(f *testing.F) {
 		defer db.Close() //nolint:errcheck // a test's
 		_ = bring(t.Context(), db, b)
 	})
+}
+
+func TestCreate(t *testing.T) {
+	for kind, dsn := range empties(t) {
+		t.Run(kind, func(t *testing.T) {
+			db := opened(t, dsn)
+			no := errors.New("no")
+			put := func(result error) func() error {
+				return func() error {
+					err := db.Do(t.Context(), func(tx *sqldb.Tx) error {
+						_, err := tx.Exec(t.Context(), `INSERT INTO contacts (enrollment_id, last_seen) VALUES (?, ?)`, "e", int64(1))
+						return err
+					})
+					return errors.Join(err, result)
+				}
+			}
+			if err := db.Create(t.Context(), put(no)); !errors.Is(err, no) {
+				t.Fatalf("half done: got %v", err)
+			}
+			if err := db.Create(t.Context(), put(nil)); err != nil {
+				t.Fatalf("after a half-done one: %v", err)
+			}
+			if err := db.Create(t.Context(), put(nil)); fault.CodeOf(err) != "database.not-empty" {
+				t.Errorf("a second time: got %v", err)
+			}
+			var n int
+			if err := db.Get(t.Context(), &n, `SELECT COUNT(*) FROM contacts`); err != nil || n != 1 {
+				t.Errorf("got %d rows, %v", n, err)
+			}
+		})
+	}
 }
