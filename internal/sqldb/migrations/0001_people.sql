@@ -18,6 +18,12 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_subject ON audit_events (subject, id);
 -- What still has to be chained.
 CREATE INDEX audit_events_unchained ON audit_events (id) WHERE seq IS NULL;
+-- The end of the chain, one row: or the last events could vanish unnoticed.
+CREATE TABLE audit_head (
+    name TEXT   NOT NULL PRIMARY KEY,     -- "head"
+    seq  BIGINT NOT NULL,
+    hash TEXT   NOT NULL                  -- hex
+);
 
 -- Written by package internal/auth only.
 CREATE TABLE users (
@@ -60,4 +66,5 @@ DROP TABLE leases;
 DROP TABLE idempotency;
 DROP TABLE tokens;
 DROP TABLE users;
+DROP TABLE audit_head;
 DROP TABLE audit_events;
