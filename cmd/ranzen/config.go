@@ -32,6 +32,14 @@ const (
 	tlsOff      = "off"      // a proxy in front of us does TLS
 )
 
+// Addresses of a new directory's listeners. The admin listener is on loopback:
+// it is plain HTTP. Metrics take any free port; the ready line tells which.
+const (
+	defaultAdmin   = "127.0.0.1:8440"
+	defaultMetrics = "127.0.0.1:0"
+	defaultBehind  = "127.0.0.1:8080" // tablets, when a proxy does TLS
+)
+
 // Config is what `ranzen init` wrote down. All of it may be changed by hand
 // while the server is stopped, save the URL once tablets are enrolled: they
 // keep the address that they enrolled at.

@@ -2,4 +2,9 @@ package main
 
 import "context"
 
-func runServe(ctx context.Context, c *ServeCmd, e env) error { return failedf("Not here yet.") }
+func runServe(ctx context.Context, c *ServeCmd, e env) error {
+	if _, err := c.config(); err != nil {
+		return err
+	}
+	return failedf("Not here yet.")
+}

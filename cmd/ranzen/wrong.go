@@ -18,5 +18,8 @@ func wrongUsage(err error) error {
 			path = p[len(p)-1].Node().FullPath()
 		}
 	}
-	return usagef("%s. See `%s --help`.", strings.TrimSuffix(text, "."), path)
+	if text = strings.TrimSuffix(text, "."); !strings.HasSuffix(text, "?") {
+		text += "."
+	}
+	return usagef("%s See `%s --help`.", text, path)
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -251,5 +253,25 @@ func TestCreate(t *testing.T) {
 				t.Errorf("got %d rows, %v", n, err)
 			}
 		})
+	}
+}
+
+func TestAClosedDatabaseIsOneFile(t *testing.T) {
+	dsn := sqldbtest.SQLiteDSN(t)
+	db := opened(t, dsn)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, db)
+	var n int
+	if err := db.Get(t.Context(), &n, `SELECT COUNT(*) FROM contacts`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(dsn, "sqlite:")))
+	if err != nil || len(files) != 1 {
+		t.Errorf("got %v, %v", files, err)
 	}
 }

@@ -115,12 +115,20 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return &DB{dialect: SQLite, dsn: dsn, pool: pool, writer: w}, nil
 }
 
-// Close ends what is in flight and closes the database.
+// Close ends what is in flight and closes the database. On SQLite the last
+// connection folds the log into the file; only the writer may, and only when no
+// statement is left.
 func (db *DB) Close() error {
+	var errs []error
+	db.stmts.Range(func(_, st any) bool {
+		errs = append(errs, st.(*sqlx.Stmt).Close())
+		return true
+	})
+	errs = append(errs, db.pool.Close())
 	if db.writer != nil {
-		return errors.Join(db.writer.close(), db.pool.Close())
+		errs = append(errs, db.writer.close())
 	}
-	return db.pool.Close()
+	return errors.Join(errs...)
 }
 
 // Dialect is SQLite or Postgres.

@@ -68,10 +68,14 @@ func (w *writer) close() error {
 	w.once.Do(func() { close(w.done) }) // never started: nothing to wait for
 	w.end.Do(func() { close(w.quit) })
 	<-w.done
-	if w.conn != nil {
-		return errors.Join(w.conn.Close(), w.pool.Close())
+	var errs []error
+	for _, st := range w.stmts {
+		errs = append(errs, st.Close())
 	}
-	return w.pool.Close()
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(append(errs, w.pool.Close())...)
 }
 
 func (w *writer) do(ctx context.Context, fn func(tx *Tx) error) error {
