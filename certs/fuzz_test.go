@@ -1,0 +1,66 @@
+package certs_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/smallstep/pkcs7"
+	"github.com/smallstep/scep"
+
+	"ranzen/certs"
+	"ranzen/internal/clock"
+	"ranzen/internal/sqldb/sqldbtest"
+)
+
+// FuzzSCEP: whatever is posted is answered 200 or 400.
+func FuzzSCEP(f *testing.F) {
+	db := sqldbtest.SQLite(f)
+	r := open(f, db, clock.At(now()), certs.P256)
+	h := r.SCEP()
+	d := newTablet(f, 2048)
+	good := d.message(f, h, challenge(f, db, r, certs.Grant{Purpose: certs.Enroll, EnrollmentID: "f"}), scep.PKCSReq)
+	f.Add(good)
+	f.Add(d.message(f, h, "", scep.RenewalReq))
+	f.Add(indefinite(f, good, 3))
+	f.Add(sign(f, d, d.self, idle, pkcs7.OIDDigestAlgorithmSHA256, true))
+	f.Add(bare(f, d.self))
+	f.Add([]byte{0x30, 0x80, 0, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if w := post(h, body); w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Errorf("status %d", w.Code)
+		}
+		q := httptest.NewRequest("GET", "/scep?operation=PKIOperation&message="+url.QueryEscape(string(body)), nil)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, q)
+		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Errorf("status %d by GET", w.Code)
+		}
+	})
+}
+
+// FuzzVerifySignature: nothing verifies but what was signed, and nothing crashes.
+func FuzzVerifySignature(f *testing.F) {
+	r := open(f, sqldbtest.SQLite(f), clock.At(now()), certs.P256)
+	d := newTablet(f, 2048)
+	hash := certs.PresentedOf(d.self).Hash
+	der := sign(f, d, d.self, idle, pkcs7.OIDDigestAlgorithmSHA256, true)
+	f.Add(der, idle)
+	f.Add(indefinite(f, der, 4), idle)
+	f.Add(sign(f, d, d.self, idle, pkcs7.OIDDigestAlgorithmSHA1, false), idle)
+	f.Add(bare(f, d.self), []byte{})
+	f.Add([]byte{0x30, 0x80, 0, 0}, []byte("x"))
+	f.Add([]byte{0x3f, 0xff, 0xff}, []byte(nil))
+	f.Fuzz(func(t *testing.T, der, body []byte) {
+		p, err := r.VerifySignature(base64.StdEncoding.EncodeToString(der), body)
+		if err == nil && p.Hash == hash && !bytes.Equal(body, idle) {
+			t.Error("a body that was never signed is accepted")
+		}
+		_, _ = r.VerifySignature(string(der), body)
+		_, _, _ = certs.UnwrapCMS(der)
+		_, _ = certs.ParseHeader(string(der))
+	})
+}
