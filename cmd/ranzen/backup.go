@@ -135,6 +135,9 @@ func writeBackup(ctx context.Context, e env, cfg Config, pass fault.Secret, w io
 	if err != nil {
 		return 0, fmt.Errorf("seal the backup: %w", err)
 	}
+	if e.sealWork > 0 {
+		to.SetWorkFactor(e.sealWork)
+	}
 	sealed, err := age.Encrypt(w, to)
 	if err != nil {
 		return 0, fmt.Errorf("seal the backup: %w", err)

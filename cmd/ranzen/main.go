@@ -31,6 +31,8 @@ type env struct {
 	stdout io.Writer
 	stderr io.Writer
 	clock  clock.Clock
+
+	sealWork int // of a backup's passphrase, as scrypt counts it; 0 is age's own, a second of CPU
 }
 
 // run is the program: it returns the exit status.
