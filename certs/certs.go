@@ -151,6 +151,11 @@ func (r *Room) prepare(ctx context.Context) error {
 	return err
 }
 
+// Chain is the CA's certificates, root first.
+func (r *Room) Chain() []*x509.Certificate {
+	return []*x509.Certificate{r.root.cert, r.inter.cert}
+}
+
 // Root is the certificate that devices trust.
 func (r *Room) Root() *x509.Certificate { return r.root.cert }
 

@@ -23,6 +23,7 @@ const (
 	adminURLFile = "admin-url"   // where the running server's admin listener is
 	rootFile     = "root.pem"    // certificate of our CA
 	databaseFile = "ranzen.db"
+	lockFile     = "lock" // held by the process that serves a SQLite database
 )
 
 // TLS modes of the device listener.
