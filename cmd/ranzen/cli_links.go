@@ -89,7 +89,7 @@ func (c *LinkListCmd) Run(ctx context.Context, e env) error {
 // LinkRevokeCmd is `ranzen link revoke`.
 type LinkRevokeCmd struct {
 	Remote
-	ID string `arg:"" help:"The link's id: see ranzen link list."`
+	ID string `arg:"" help:"The link's id or name: see ranzen link list."`
 }
 
 // Run ends the link.

@@ -137,12 +137,7 @@ func (c *DeviceLocateCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	var l locationDoc
-	if c.Last {
-		if err := api.get(ctx, at("devices", c.ID, "location"), nil, &l); err != nil {
-			return err
-		}
-	} else {
+	if !c.Last {
 		var ref commandRef
 		if err := api.post(ctx, at("devices", c.ID, "locate"), nil, &ref); err != nil {
 			return err
@@ -151,15 +146,16 @@ func (c *DeviceLocateCmd) Run(ctx context.Context, e env) error {
 			return api.answer()
 		}
 		api.line("%s: is asked where it is at its next contact (command %s)", c.ID, ref.Command)
-		if _, err := api.ask(ctx, "GET", at("devices", c.ID, "location"), nil); err != nil {
-			api.line("Look again with: ranzen device locate --last %s", c.ID)
-			return nil
-		}
-		if err := api.get(ctx, at("devices", c.ID, "location"), nil, &l); err != nil {
-			return err
-		}
 	}
-	if api.json {
+	var l locationDoc
+	err = api.get(ctx, at("devices", c.ID, "location"), nil, &l)
+	switch {
+	case !c.Last && codeOf(err) == "location.none":
+		api.line("Look again with: ranzen device locate --last %s", c.ID)
+		return nil
+	case err != nil:
+		return err
+	case api.json:
 		return api.answer()
 	}
 	api.line("It was at %s (within %s m) %s.", fmt.Sprintf("%.6f, %.6f", l.Latitude, l.Longitude), fmt.Sprintf("%.0f", l.HorizontalAccuracy), api.ago(l.ObservedAt))

@@ -218,7 +218,7 @@ type AuditListCmd struct {
 	Remote
 	Limited
 	Subject string `placeholder:"S" help:"Only what concerns this: device:ID, profile:ID, user:NAME."`
-	Action  string `placeholder:"A" help:"Only this action: device.erase, profile.assign."`
+	Action  string `placeholder:"A" help:"Only this action: order.device.erase, profile.assign."`
 }
 
 // Run prints the log.

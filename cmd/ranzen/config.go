@@ -105,7 +105,7 @@ func (c Config) save(dir string) error {
 
 // check refuses what could not work. Each answer is one sentence.
 func (c Config) check() error {
-	if err := checkURL(c.URL, c.TLS); err != nil {
+	if err := checkURL(c.URL); err != nil {
 		return err
 	}
 	if err := checkDB(c.DB); err != nil {
@@ -199,9 +199,9 @@ func (c Config) SealKey() ([]byte, error) {
 	return key, nil
 }
 
-// checkURL accepts https://HOST[:PORT], and http:// for a loopback host whose
-// TLS is off: trials and tests.
-func checkURL(raw, tlsMode string) error {
+// checkURL accepts https://HOST[:PORT] and nothing else: iPads take no other
+// address (Apple, Device Management, MDM > ServerURL).
+func checkURL(raw string) error {
 	if raw == "" {
 		return errors.New("the address that tablets reach is missing: give it with --url https://HOST[:PORT]")
 	}
@@ -209,15 +209,13 @@ func checkURL(raw, tlsMode string) error {
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" || u.Opaque != "" {
 		return fmt.Errorf("%q is not an address that tablets can use: it must look like https://mdm.school.example or https://mdm.school.example:8443", raw)
 	}
-	switch {
-	case u.Scheme == "https":
-	case u.Scheme == "http" && tlsMode == tlsOff && isLoopback(u.Hostname()):
-	case u.Scheme == "http":
-		return fmt.Errorf("%q is plain HTTP, which iPads refuse: the address must begin with https:// (http:// is for trials on loopback with --tls off)", raw)
-	default:
-		return fmt.Errorf("%q must begin with https://", raw)
+	switch u.Scheme {
+	case "https":
+		return nil
+	case "http":
+		return fmt.Errorf("%q is plain HTTP, which iPads refuse: the address must begin with https://, also when a proxy does TLS (--tls off)", raw)
 	}
-	return nil
+	return fmt.Errorf("%q must begin with https://", raw)
 }
 
 // cleanURL is raw without a trailing slash and with its host in lower case.

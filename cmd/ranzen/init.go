@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 
@@ -60,7 +59,7 @@ func (c *InitCmd) config() (Config, error) {
 		URL: cleanURL(c.URL), Organization: c.Organization, DB: c.DB, TLS: c.TLS, CAKey: c.CAKey,
 		DeviceListen: listenFor(c.URL, c.TLS), AdminListen: defaultAdmin, MetricsListen: defaultMetrics,
 	}
-	if err := checkURL(c.URL, c.TLS); err != nil {
+	if err := checkURL(c.URL); err != nil {
 		return Config{}, usagef("Cannot prepare this: %v.", err)
 	}
 	if c.TLS != tlsFiles && (c.TLSCert != "" || c.TLSKey != "") {
@@ -88,14 +87,8 @@ func (c *InitCmd) config() (Config, error) {
 func listenFor(address, tlsMode string) string {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || tlsMode == tlsOff && u.Scheme == "https":
+	case err != nil || tlsMode == tlsOff:
 		return defaultBehind
-	case tlsMode == tlsOff: // plain HTTP: loopback, as checked
-		port := u.Port()
-		if port == "" {
-			port = "80"
-		}
-		return net.JoinHostPort(u.Hostname(), port)
 	case u.Port() != "":
 		return ":" + u.Port()
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"flag"
-	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"ranzen/internal/sqldb/sqldbtest"
 )
 
 var update = flag.Bool("update", false, "write generated documents anew")
@@ -22,15 +24,40 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
-		Setup:               setup,
-		Cmds:                scriptCommands(),
+		Setup:               func(e *testscript.Env) error { return setup(t, e) },
 	})
 }
 
+// TestServedScripts try the command line against a server that runs. DB is the
+// database of the script, OTHER an empty one of the other kind.
+func TestServedScripts(t *testing.T) {
+	sqldbtest.PostgresDSN(t) // skips here, not amid a script
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir:                 "testdata/served",
+				RequireExplicitExec: true,
+				UpdateScripts:       *update,
+				Cmds:                scriptCommands(),
+				Condition:           func(cond string) (bool, error) { return cond == kind, nil },
+				Setup: func(e *testscript.Env) error {
+					db, other := "sqlite", sqldbtest.PostgresDSN(t)
+					if kind == "postgres" {
+						db, other = other, db
+					}
+					e.Setenv("DB", db)
+					e.Setenv("OTHER", other)
+					return setup(t, e)
+				},
+			})
+		})
+	}
+}
+
 // setup gives scripts nothing of the environment that a person's shell may have.
-func setup(e *testscript.Env) error {
+func setup(t *testing.T, e *testscript.Env) error {
+	e.Values[stageKey{}] = &stage{ctx: t.Context(), served: map[string]*exec.Cmd{}, tablets: map[string]*foreign{}}
 	e.Setenv("TZ", "UTC")
-	e.Setenv("RANZEN_TEST_POSTGRES", os.Getenv("RANZEN_TEST_POSTGRES"))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"filippo.io/age"
 
@@ -57,7 +58,7 @@ func (c *RestoreCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return c.explain(err)
 	}
-	rows, err := c.rows(ctx, e, cfg, dec)
+	rows, err := c.rows(ctx, e, cfg, head.CreatedAt, dec)
 	if err != nil {
 		return c.explain(err)
 	}
@@ -155,13 +156,13 @@ func (c *RestoreCmd) files(dec *json.Decoder, head backupHeader, dir string) (Co
 
 // rows fills the database. What the backup shows as under way may have happened
 // since: nothing of it is done again.
-func (c *RestoreCmd) rows(ctx context.Context, e env, cfg Config, dec *json.Decoder) (n int64, err error) {
+func (c *RestoreCmd) rows(ctx context.Context, e env, cfg Config, taken time.Time, dec *json.Decoder) (n int64, err error) {
 	db, err := sqldb.Open(ctx, cfg.DSN())
 	if err != nil {
 		return 0, unreachable(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.Import(ctx, dec, func(tx *sqldb.Tx) error { return afterRestore(ctx, e, db, cfg, tx) })
+	return db.Import(ctx, dec, func(tx *sqldb.Tx) error { return afterRestore(ctx, e, db, cfg, taken, tx) })
 }
 
 // explain makes a sentence of what is wrong with the file.
