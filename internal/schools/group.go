@@ -139,12 +139,12 @@ func (r *Room) GroupsOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 }
 
 func (r *Room) mustBeGroup(ctx context.Context, q sqldb.Queryer, id string) error {
-	_, err := findGroup(ctx, q, id)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return unknownGroup(id)
-	}
+	is, err := isGroup(ctx, q, id)
 	if err != nil {
 		return fmt.Errorf("find group: %w", err)
+	}
+	if !is {
+		return unknownGroup(id)
 	}
 	return nil
 }

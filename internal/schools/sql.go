@@ -115,6 +115,13 @@ func allGroups(ctx context.Context, q sqldb.Queryer) ([]groupRow, error) {
 	return rows, err
 }
 
+// isGroup takes an id only: a name that looks like one is no reference.
+func isGroup(ctx context.Context, q sqldb.Queryer, id string) (bool, error) {
+	var n int64
+	err := q.Get(ctx, &n, `SELECT COUNT(*) FROM device_groups g WHERE g.id = ?`, id)
+	return n == 1, err
+}
+
 func findGroup(ctx context.Context, q sqldb.Queryer, ref string) (groupRow, error) {
 	var row groupRow
 	err := q.Get(ctx, &row, `SELECT `+groupColumns+` FROM device_groups g WHERE g.id = ? OR g.name = ?
