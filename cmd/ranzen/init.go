@@ -55,6 +55,9 @@ func (c *InitCmd) Run(ctx context.Context, e env) error {
 
 // config is what the flags say, checked before anything is written.
 func (c *InitCmd) config() (Config, error) {
+	if c.DB == "" { // RANZEN_DB is there and empty
+		c.DB = "sqlite"
+	}
 	cfg := Config{
 		URL: cleanURL(c.URL), Organization: c.Organization, DB: c.DB, TLS: c.TLS, CAKey: c.CAKey,
 		DeviceListen: listenFor(c.URL, c.TLS), AdminListen: defaultAdmin, MetricsListen: defaultMetrics,
