@@ -26,7 +26,7 @@ import (
 // Remote says which server a command talks to. A flag counts more than the
 // environment: with --data ./trial nobody erases the iPads of RANZEN_URL.
 type Remote struct {
-	Data      string `placeholder:"DIR" help:"Data directory of the server on this machine: its address and token are found there. Environment: RANZEN_DATA."`
+	Data      string `placeholder:"DIR" help:"Data directory of the server on this machine: its address, token and certificate are found there. Environment: RANZEN_DATA."`
 	Server    string `placeholder:"URL" help:"Address of the server's admin listener. Environment: RANZEN_URL."`
 	TokenFile string `placeholder:"FILE" help:"File whose only line is the API token. Environment: RANZEN_TOKEN holds the token itself."`
 	CA        string `name:"ca" placeholder:"FILE" help:"Certificates, PEM, that the server is trusted by instead of the system's. Environment: RANZEN_CA."`
@@ -125,13 +125,15 @@ func (r *Remote) secret(e env) (fault.Secret, error) {
 	return e.readSecret(filepath.Join(dir, adminTokFile))
 }
 
+// roots are what the server is trusted by; nil: what the system trusts. On the
+// server's own machine that is, besides, what lies in its data directory.
 func (r *Remote) roots(e env) (*x509.CertPool, error) {
 	path := r.CA
 	if path == "" {
 		path = os.Getenv("RANZEN_CA")
 	}
 	if path == "" {
-		return nil, nil //nolint:nilnil // the system's
+		return r.rootsOfDir()
 	}
 	b, err := e.readFile(path)
 	if err != nil {
@@ -140,6 +142,27 @@ func (r *Remote) roots(e env) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
 		return nil, usagef("%s holds no certificate in PEM.", path)
+	}
+	return pool, nil
+}
+
+func (r *Remote) rootsOfDir() (*x509.CertPool, error) {
+	dir := r.dir()
+	if dir == "" {
+		return nil, nil //nolint:nilnil // the system's
+	}
+	cfg, err := loadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, path := range []string{cfg.Path(rootFile), cfg.AdminTLSCert} {
+		if b, err := os.ReadFile(path); err == nil { //nolint:gosec // the operator's; a missing one shows when it is needed
+			pool.AppendCertsFromPEM(b)
+		}
 	}
 	return pool, nil
 }
@@ -246,7 +269,7 @@ func (c *client) unanswered(ctx context.Context, err error) error {
 		cause = u.Err
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return failedf("The server at %s is not trusted (%v). Name its certificate with --ca FILE.", c.base, cause)
+		return failedf("The server at %s is not trusted (%v). Name its certificate with --ca FILE or in RANZEN_CA.", c.base, cause)
 	}
 	return failedf("Nobody answers at %s (%v). Is `ranzen serve` running?", strings.TrimSuffix(c.base, "/api/v1"), cause)
 }
