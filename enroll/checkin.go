@@ -214,8 +214,10 @@ func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, o
 		}
 		return nil
 	}
-	_, err = r.use(ctx, tx, id.LinkID)
-	return err
+	// One that broke off after its Authenticate and begins again by the same link
+	// is still the same one enrollment.
+	again := known && old.State == Enrolling && old.LinkID == id.LinkID
+	return r.use(ctx, tx, id.LinkID, again)
 }
 
 // replaceOther refuses a serial number that another live UDID holds: one of the
@@ -281,7 +283,9 @@ func (r *Room) PinRenewed(ctx context.Context, tx *sqldb.Tx, id certs.Identity) 
 		map[string]any{"generation": e.Generation, "certificate": id.Serial, "not_after": id.NotAfter.Format("2006-01-02")})
 }
 
-// end closes a life: its certificates, its open commands, its push target.
+// end closes a life: its certificates, its open commands, its push target. The
+// challenges go too, so that nothing half fetched brings the tablet back
+// unasked; only an erased one keeps what it was sent to return with.
 func (r *Room) end(ctx context.Context, tx *sqldb.Tx, e Enrollment, to State, why string, actor audit.Actor) error {
 	now := r.Clock.Now()
 	if err := change(ctx, tx, "end", e.ID, now, `state = ?, ended_at = ?, return_wifi = NULL`, string(to), sqldb.At(now)); err != nil {
@@ -289,6 +293,11 @@ func (r *Room) end(ctx context.Context, tx *sqldb.Tx, e Enrollment, to State, wh
 	}
 	if err := r.Certs.RetireAll(ctx, tx, e.ID, why); err != nil {
 		return err
+	}
+	if to != Erased {
+		if err := r.Certs.VoidChallenges(ctx, tx, e.ID); err != nil {
+			return err
+		}
 	}
 	if err := r.Queue.Clear(ctx, tx, e.ID, why); err != nil {
 		return err
@@ -300,12 +309,8 @@ func (r *Room) end(ctx context.Context, tx *sqldb.Tx, e Enrollment, to State, wh
 		map[string]any{"generation": e.Generation, "state": string(to), "reason": why})
 }
 
-// checkOut is the tablet's last word (Apple: best effort). Its challenges go
-// too, so that nothing half fetched brings it back unasked.
+// checkOut is the tablet's last word (Apple: best effort).
 func (r *Room) checkOut(ctx context.Context, tx *sqldb.Tx, e Enrollment) error {
-	if err := r.Certs.VoidChallenges(ctx, tx, e.ID); err != nil {
-		return err
-	}
 	return r.end(ctx, tx, e, Unenrolled, "the management profile was removed on the tablet", e.device())
 }
 

@@ -15,9 +15,10 @@ import (
 )
 
 // The questions of DeviceInformation (Apple, Device Management, "Device
-// Information", Queries), all valid from iPadOS 15 to 27. Not among them are
-// what Apple removed (IMEI, carrier), what only tells of a person (the Apple
-// Account's hash, a phone number), and what nobody here reads.
+// Information", Queries), all known to the newest iPadOS; an older one leaves
+// out what it does not know. Not among them are what Apple removed (IMEI,
+// carrier), what only tells of a person (the Apple Account's hash, a phone
+// number), and what nobody here reads.
 func queries() []string {
 	return []string{
 		"UDID", "SerialNumber", "DeviceName", "OSVersion", "SupplementalOSVersionExtra", "BuildVersion", "SupplementalBuildVersion",

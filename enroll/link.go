@@ -249,19 +249,22 @@ func (r *Room) OpenLink(ctx context.Context, q sqldb.Queryer, code string) (Link
 	return r.unseal(row)
 }
 
-// use counts one enrollment. The row is held until the commit, so that the last
-// use is given once.
-func (r *Room) use(ctx context.Context, tx *sqldb.Tx, linkID string) (Link, error) {
+// use counts one enrollment, unless it was counted before. The row is held until
+// the commit, so that the last use is given once.
+func (r *Room) use(ctx context.Context, tx *sqldb.Tx, linkID string, counted bool) error {
 	row, err := lockLink(ctx, tx, linkID)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return Link{}, noSuchLink()
+		return noSuchLink()
 	}
 	if err != nil {
-		return Link{}, fmt.Errorf("use link: %w", err)
+		return fmt.Errorf("use link: %w", err)
 	}
 	l := row.link()
-	if err := l.usable(); err != nil {
-		return Link{}, err
+	if counted {
+		l.Uses--
 	}
-	return l, countUse(ctx, tx, linkID)
+	if err := l.usable(); err != nil || counted {
+		return err
+	}
+	return countUse(ctx, tx, linkID)
 }

@@ -12,11 +12,19 @@ import (
 	"ranzen/internal/sqldb"
 )
 
+// Bounds on what a tablet leaves with us. Apple names none: a push token has 32
+// bytes today and up to 100 are announced, an unlock token some kilobytes. An
+// odd length is kept: whether a token is good, APNs says.
+const (
+	maxToken       = 1 << 10
+	maxUnlockToken = 64 << 10
+)
+
 // tokenUpdate learns how to wake the tablet. The first of a generation completes
 // the enrollment; later ones come at any time and bring new tokens only.
 func (r *Room) tokenUpdate(ctx context.Context, tx *sqldb.Tx, e Enrollment, m *mdm.CheckIn) error {
-	if len(m.Token) == 0 || m.PushMagic == "" {
-		return fault.New(fault.Invalid, "checkin.token", "A TokenUpdate must bring a push token and its magic word.")
+	if n := len(m.Token); n == 0 || n > maxToken || m.PushMagic == "" || len(m.PushMagic) > maxToken || len(m.UnlockToken) > maxUnlockToken {
+		return fault.New(fault.Invalid, "checkin.token", "A TokenUpdate must bring a push token and its magic word, and none of a size that no device has.")
 	}
 	now := r.Clock.Now()
 	topic, placeholder, err := r.Certs.Topic(ctx, tx)
@@ -108,6 +116,9 @@ func (r *Room) joinGroup(ctx context.Context, tx *sqldb.Tx, e Enrollment) error 
 // setBootstrapToken keeps the token that lets a tablet return to service with
 // its apps. None at all takes the stored one back (Apple, "SetBootstrapToken").
 func (r *Room) setBootstrapToken(ctx context.Context, tx *sqldb.Tx, e Enrollment, token []byte) error {
+	if len(token) > maxUnlockToken {
+		return fault.New(fault.Invalid, "checkin.token", "The bootstrap token is longer than any device's.")
+	}
 	var sealed any
 	if len(token) > 0 {
 		b, err := r.Vault.Seal("enroll.bootstrap:"+e.ID, token)
