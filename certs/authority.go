@@ -46,7 +46,7 @@ func (r *Room) openStep(ctx context.Context) error {
 			"crlDistributionPoints": [` + string(crl) + `]
 		}`}},
 	}
-	r.scepProvisioner = &scepProvisioner{scep}
+	r.provisioner = scep
 	r.step, err = authority.NewEmbedded(
 		authority.WithConfig(&config.Config{AuthorityConfig: &config.AuthConfig{Provisioners: provisioner.List{scep}}}),
 		authority.WithDatabase(&stepTables{ctx: context.WithoutCancel(ctx), q: r.db}),
@@ -57,15 +57,12 @@ func (r *Room) openStep(ctx context.Context) error {
 	return err
 }
 
-// scepProvisioner is step's with the subject taken from our record.
-type scepProvisioner struct{ *provisioner.SCEP }
-
 // sign has step CA make the identity certificate for csr's key. Of the request
 // nothing but the key goes in: the name is the enrollment's.
 func (r *Room) sign(ctx context.Context, csr *x509.CertificateRequest, enrollmentID string) (*x509.Certificate, error) {
 	data := x509util.NewTemplateData()
 	data.SetSubject(x509util.Subject{CommonName: enrollmentID})
-	template, err := provisioner.TemplateOptions(r.scepProvisioner.GetOptions(), data)
+	template, err := provisioner.TemplateOptions(r.provisioner.GetOptions(), data)
 	if err != nil {
 		return nil, fmt.Errorf("sign an identity: %w", err)
 	}
@@ -79,7 +76,7 @@ func (r *Room) sign(ctx context.Context, csr *x509.CertificateRequest, enrollmen
 		}
 		return nil
 	})
-	chain, err := r.step.SignWithContext(ctx, csr, provisioner.SignOptions{}, r.scepProvisioner.SCEP, template, validity)
+	chain, err := r.step.SignWithContext(ctx, csr, provisioner.SignOptions{}, r.provisioner, template, validity)
 	if err != nil {
 		return nil, fmt.Errorf("sign an identity: %w", err)
 	}

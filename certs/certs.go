@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smallstep/certificates/authority"
+	"github.com/smallstep/certificates/authority/provisioner"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/clock"
@@ -84,7 +86,6 @@ type Identity struct {
 // identity it is, if anybody's, is Lookup's matter.
 type Presented struct {
 	Hash string // hex SHA-256 of the DER
-	Cert *x509.Certificate
 }
 
 // Room issues identities and keeps what must be kept secret. It is safe for use
@@ -100,9 +101,10 @@ type Room struct {
 	root, inter, ra keyPair
 	signer          atomic.Pointer[keyPair] // of profiles; renewed before it ends
 	step            *authority.Authority
-	scepProvisioner *scepProvisioner
+	provisioner     *provisioner.SCEP
 
-	verified signatureCache
+	verified remembered[verdict]           // who signed this header over this body
+	signers  remembered[[sha256.Size]byte] // keys, by their certificate
 	refused  refusalCounter
 	push     atomic.Pointer[loadedPush]
 }

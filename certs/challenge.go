@@ -88,7 +88,7 @@ func (r *Room) issue(ctx context.Context, csr *x509.CertificateRequest, challeng
 	err = r.db.Do(ctx, func(tx *sqldb.Tx) error {
 		given = cert
 		now := r.clock.Now()
-		n, err := spendChallenge(ctx, tx, hash, keyHash, now)
+		n, err := spendChallenge(ctx, tx, hash, keyHash, hashOf(cert.Raw), now)
 		if err != nil {
 			return fmt.Errorf("spend a challenge: %w", err)
 		}
@@ -140,22 +140,19 @@ func (r *Room) open(ch challengeRow) error {
 // that spent it, for a while.
 func (r *Room) again(ctx context.Context, q sqldb.Queryer, ch challengeRow, keyHash string) (*x509.Certificate, error) {
 	late := r.clock.Now().After(ch.UsedAt.Add(repeatWindow))
-	if late || !ch.VoidedAt.IsZero() || ch.KeyHash == nil || *ch.KeyHash != keyHash {
+	if late || !ch.VoidedAt.IsZero() || ch.CertHash == nil || ch.KeyHash == nil || *ch.KeyHash != keyHash {
 		return nil, errChallenge("used")
 	}
-	rows, err := selectLive(ctx, q, ch.EnrollmentID)
+	der, err := selectLiveDER(ctx, q, *ch.CertHash)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return nil, errChallenge("used") // revoked or retired meanwhile
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find an issued identity: %w", err)
 	}
-	for _, row := range rows {
-		cert, err := x509.ParseCertificate(row.DER)
-		if err != nil {
-			return nil, fmt.Errorf("find an issued identity: %w", err)
-		}
-		spki := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-		if hex.EncodeToString(spki[:]) == keyHash {
-			return cert, nil
-		}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("find an issued identity: %w", err)
 	}
-	return nil, errChallenge("used") // revoked or retired meanwhile
+	return cert, nil
 }

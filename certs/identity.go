@@ -56,8 +56,10 @@ func (r *Room) Pin(ctx context.Context, tx *sqldb.Tx, hash, enrollmentID string,
 	return nil
 }
 
-// RetireAll ends every certificate an enrollment has or was still owed. They are
-// refused from then on; a revocation list names only what was revoked.
+// RetireAll ends every certificate an enrollment has, seen or not yet. They are
+// refused from then on; a revocation list names only what was revoked. Open
+// challenges stay: an erased tablet may have been sent off with one, and
+// VoidChallenges is there for the rest.
 func (r *Room) RetireAll(ctx context.Context, tx *sqldb.Tx, enrollmentID, reason string) error {
 	if err := retireAll(ctx, tx, enrollmentID, reason, r.clock.Now()); err != nil {
 		return fmt.Errorf("retire the identities of %s: %w", enrollmentID, err)

@@ -264,5 +264,5 @@ func hashOf(der []byte) string {
 // PresentedOf names a certificate that was proven by other means than a
 // signature: by the TLS handshake, or by a trusted proxy's.
 func PresentedOf(cert *x509.Certificate) Presented {
-	return Presented{Hash: hashOf(cert.Raw), Cert: cert}
+	return Presented{hashOf(cert.Raw)}
 }

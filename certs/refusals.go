@@ -1,9 +1,12 @@
 package certs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,14 +86,12 @@ func (r *Room) FlushRefusals(ctx context.Context) error {
 	if len(pending) == 0 {
 		return nil
 	}
-	err := r.db.Do(ctx, func(tx *sqldb.Tx) error {
-		for _, f := range pending {
-			if err := upsertRefusal(ctx, tx, f); err != nil {
-				return err
-			}
-		}
-		return nil
+	// In one order everywhere: two processes that count the same strangers must not
+	// wait for each other.
+	rows := slices.SortedFunc(maps.Values(pending), func(a, b refusalRow) int {
+		return cmp.Or(strings.Compare(a.Reason, b.Reason), strings.Compare(a.Hash, b.Hash))
 	})
+	err := r.db.Do(ctx, func(tx *sqldb.Tx) error { return upsertRefusals(ctx, tx, rows) })
 	if err == nil {
 		return nil
 	}

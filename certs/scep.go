@@ -183,31 +183,35 @@ func (r *Room) servePKI(w http.ResponseWriter, q *http.Request, body []byte) {
 // that it arrived whole: the certificate is usually the client's own.
 type scepMessage struct {
 	kind        string
-	transaction string
-	nonce       []byte
+	transaction asn1.RawValue // given back as it came, whatever kind of string it is
+	nonce       asn1.RawValue
 	envelope    []byte
 	signer      *x509.Certificate // the answer is encrypted to its key
 }
 
 func parseSCEP(body []byte) (scepMessage, error) {
-	p7, err := parseCMS(body)
+	signed, err := parseSigned(body)
 	if err != nil {
 		return scepMessage{}, err
 	}
-	msg := scepMessage{envelope: p7.Content}
-	if msg.signer, err = verifyCMS(p7, p7.Content); err != nil {
+	msg := scepMessage{envelope: signed.content}
+	if msg.signer, err = signed.signerCertificate(); err != nil {
 		return scepMessage{}, err
 	}
-	err = guarded(func() error {
-		return errors.Join(
-			p7.UnmarshalSignedAttribute(scepOID(scepMessageType), &msg.kind),
-			p7.UnmarshalSignedAttribute(scepOID(scepTransactionID), &msg.transaction),
-			p7.UnmarshalSignedAttribute(scepOID(scepSenderNonce), &msg.nonce))
-	})
-	if err != nil || msg.transaction == "" || len(msg.transaction) > 255 || len(msg.nonce) == 0 || len(msg.nonce) > 64 {
+	if err := signed.verify(signed.content, msg.signer.PublicKey); err != nil {
+		return scepMessage{}, err
+	}
+	_, kind := asn1.Unmarshal(signed.attribute(scepOID(scepMessageType)), &msg.kind)
+	_, transaction := asn1.Unmarshal(signed.attribute(scepOID(scepTransactionID)), &msg.transaction)
+	_, nonce := asn1.Unmarshal(signed.attribute(scepOID(scepSenderNonce)), &msg.nonce)
+	if errors.Join(kind, transaction, nonce) != nil || odd(msg.transaction, 255) || odd(msg.nonce, 64) {
 		return scepMessage{}, errMalformed
 	}
 	return msg, nil
+}
+
+func odd(v asn1.RawValue, longest int) bool {
+	return v.IsCompound || len(v.Bytes) == 0 || len(v.Bytes) > longest
 }
 
 // enrol opens the envelope and issues. Everything that is wrong with an envelope
@@ -219,23 +223,7 @@ func (r *Room) enrol(ctx context.Context, msg scepMessage) (*x509.Certificate, e
 	if key, ok := msg.signer.PublicKey.(*rsa.PublicKey); !ok || key.N.BitLen() < minRSABits {
 		return nil, refused{scepBadAlg, "the signer needs an RSA key of 2048 to 4096 bits", "key"}
 	}
-	var csr *x509.CertificateRequest
-	var challenge string
-	err := guarded(func() error {
-		p7, err := parseCMS(msg.envelope)
-		if err != nil {
-			return err
-		}
-		plain, err := p7.Decrypt(r.ra.cert, r.ra.key)
-		if err != nil {
-			return err
-		}
-		if csr, err = x509.ParseCertificateRequest(plain); err != nil {
-			return err
-		}
-		challenge, err = scepx509.ParseChallengePassword(plain)
-		return err
-	})
+	csr, challenge, err := r.openRequest(msg.envelope)
 	if err != nil {
 		return nil, refused{scepBadMessageCheck, "the envelope can not be opened or holds no request", "envelope"}
 	}
@@ -250,6 +238,22 @@ func (r *Room) enrol(ctx context.Context, msg scepMessage) (*x509.Certificate, e
 		return nil, refused{scepBadRequest, "the challenge is not accepted; fetch a new profile", "challenge-" + string(why)}
 	}
 	return cert, err
+}
+
+func (r *Room) openRequest(envelope []byte) (csr *x509.CertificateRequest, challenge string, err error) {
+	// The intermediate counts only where it is RSA: some clients encrypt to it then.
+	plain, err := openEnvelope(envelope, r.ra, r.inter)
+	if err != nil {
+		return nil, "", err
+	}
+	if csr, err = x509.ParseCertificateRequest(plain); err != nil {
+		return nil, "", err
+	}
+	err = guarded(func() error {
+		challenge, err = scepx509.ParseChallengePassword(plain)
+		return err
+	})
+	return csr, challenge, err
 }
 
 func (r *Room) success(msg scepMessage, cert *x509.Certificate) ([]byte, error) {

@@ -2,9 +2,11 @@ package certs
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"net/url"
 	"strings"
@@ -23,7 +25,10 @@ const maxHeader = 16 << 10
 // whether the certificate is still valid: Lookup and the caller decide that.
 //
 // Two idle polls of a device sign the same bytes, so a verdict is kept for a
-// while: the same header with the same body can have no other.
+// while: the same header with the same body can have no other. Where the time of
+// signing makes each header new, the signer's key is at least known already.
+// What is kept is of certificates of this CA only, so that strangers neither
+// fill the memory nor drive out who belongs here.
 func (r *Room) VerifySignature(header string, body []byte) (Presented, error) {
 	if header == "" {
 		return Presented{}, fault.New(fault.Invalid, "signature.missing", "The request has no Mdm-Signature.")
@@ -31,68 +36,93 @@ func (r *Room) VerifySignature(header string, body []byte) (Presented, error) {
 	if len(header) > maxHeader {
 		return Presented{}, fault.New(fault.Invalid, "signature.size", "The Mdm-Signature is longer than %d bytes.", maxHeader)
 	}
-	key := signatureKey{sha256.Sum256([]byte(header)), sha256.Sum256(body)}
-	if p, ok := r.verified.get(key); ok {
-		return p, nil
+	key := verdict{sha256.Sum256([]byte(header)), sha256.Sum256(body)}
+	if s, ok := r.verified.get(key); ok {
+		return Presented{s.hash}, nil
 	}
-	der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(header))
+	unreadable := fault.New(fault.Invalid, "signature.unreadable", "The Mdm-Signature is not a CMS message in base64.")
+	wrong := fault.New(fault.Invalid, "signature.wrong", "The Mdm-Signature does not fit the body.")
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(header))
 	if err != nil {
-		return Presented{}, fault.New(fault.Invalid, "signature.unreadable", "The Mdm-Signature is not base64.").With(err)
+		return Presented{}, unreadable.With(err)
 	}
-	p7, err := parseCMS(der)
+	msg, err := parseSigned(b)
 	if err != nil {
-		return Presented{}, fault.New(fault.Invalid, "signature.unreadable", "The Mdm-Signature is not a CMS message.").With(err)
+		return Presented{}, unreadable.With(err)
 	}
-	cert, err := verifyCMS(p7, body)
+	der, err := msg.signer()
 	if err != nil {
-		return Presented{}, fault.New(fault.Invalid, "signature.wrong", "The Mdm-Signature does not fit the body.").With(err)
+		return Presented{}, wrong.With(err)
 	}
-	p := PresentedOf(cert)
-	r.verified.put(key, p)
-	return p, nil
+	name := sha256.Sum256(der)
+	s, known := r.signers.get(name)
+	var cert *x509.Certificate
+	if !known {
+		if cert, err = x509.ParseCertificate(der); err != nil {
+			return Presented{}, unreadable.With(err)
+		}
+		s = &signer{hex.EncodeToString(name[:]), cert.PublicKey}
+	}
+	if err := msg.verify(body, s.key); err != nil {
+		return Presented{}, wrong.With(err)
+	}
+	if !known && cert.CheckSignatureFrom(r.inter.cert) == nil {
+		r.signers.put(name, s)
+		known = true
+	}
+	if known {
+		r.verified.put(key, s)
+	}
+	return Presented{s.hash}, nil
 }
 
-type signatureKey struct{ header, body [sha256.Size]byte }
+// signer is a certificate of this CA whose key has signed something.
+type signer struct {
+	hash string
+	key  crypto.PublicKey
+}
 
-// signatureCacheSize bounds each of the two generations: some 8,000 devices that
-// poll idly, 30 MB at most.
-const signatureCacheSize = 8192
+type verdict struct{ header, body [sha256.Size]byte }
 
-// signatureCache keeps what was used lately in two generations: when the young
-// one is full it becomes the old one, and what was old and not asked for again
-// is gone.
-type signatureCache struct {
+// rememberedSigners bounds each generation of what VerifySignature remembers:
+// some 16,000 devices, about 1 kB each.
+const rememberedSigners = 16_384
+
+// remembered keeps what was used lately in two generations: when the young one
+// is full it becomes the old one, and what was old and not asked for again is
+// gone.
+type remembered[K comparable] struct {
 	mu         sync.Mutex
-	young, old map[signatureKey]Presented
+	young, old map[K]*signer
 }
 
-func (c *signatureCache) get(k signatureKey) (Presented, bool) {
+func (c *remembered[K]) get(k K) (*signer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p, ok := c.young[k]; ok {
-		return p, true
+	if s, ok := c.young[k]; ok {
+		return s, true
 	}
-	p, ok := c.old[k]
+	s, ok := c.old[k]
 	if ok {
-		c.add(k, p)
+		c.add(k, s)
 	}
-	return p, ok
+	return s, ok
 }
 
-func (c *signatureCache) put(k signatureKey, p Presented) {
+func (c *remembered[K]) put(k K, s *signer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(k, p)
+	c.add(k, s)
 }
 
-func (c *signatureCache) add(k signatureKey, p Presented) {
-	if len(c.young) >= signatureCacheSize {
+func (c *remembered[K]) add(k K, s *signer) {
+	if len(c.young) >= rememberedSigners {
 		c.old, c.young = c.young, nil
 	}
 	if c.young == nil {
-		c.young = make(map[signatureKey]Presented)
+		c.young = make(map[K]*signer)
 	}
-	c.young[k] = p
+	c.young[k] = s
 }
 
 // ParseHeader reads the client certificate that a trusted proxy hands on, in the
@@ -141,8 +171,8 @@ const (
 	pemEnd   = "-----END CERTIFICATE-----"
 )
 
-// SignCMS signs a profile: attached, SHA-256, with the chain up to the root in
-// it. A tablet that trusts the root shows the profile as verified.
+// SignCMS signs a profile: attached, SHA-256, with the certificates below the
+// root in it. A tablet that trusts the root shows the profile as verified.
 func (r *Room) SignCMS(content []byte) ([]byte, error) {
 	return signCMS(content, *r.signer.Load(), nil, []*x509.Certificate{r.inter.cert}, nil)
 }
@@ -156,16 +186,16 @@ func UnwrapCMS(b []byte) (content []byte, signed bool, err error) {
 	if !bytes.HasPrefix(b, []byte{0x30}) { // neither XML nor a binary plist begins with SEQUENCE
 		return b, false, nil
 	}
-	p7, err := parseCMS(b)
+	msg, err := parseSigned(b)
 	if err != nil {
 		return nil, true, fault.New(fault.Invalid, "cms.unreadable", "The file looks signed, but it is not a CMS message.").With(err)
 	}
-	if len(p7.Content) == 0 {
+	if len(msg.content) == 0 {
 		return nil, true, fault.New(fault.Invalid, "cms.empty", "The signed file has no content; upload the profile itself, not a detached signature.")
 	}
-	if _, err := verifyCMS(p7, p7.Content); err != nil {
+	if err := msg.verifyOwn(); err != nil {
 		return nil, true, fault.New(fault.Invalid, "cms.signature",
 			"The signature of the file is not in order; it was changed after signing, or damaged. Sign it again or upload it unsigned.").With(err)
 	}
-	return p7.Content, true, nil
+	return msg.content, true, nil
 }

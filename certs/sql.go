@@ -3,6 +3,8 @@ package certs
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"ranzen/internal/sqldb"
@@ -100,14 +102,13 @@ func selectDERBySerial(ctx context.Context, q sqldb.Queryer, serial string) ([]b
 	return row.DER, err
 }
 
-// selectLive finds the certificates an enrollment may still use, newest first.
-func selectLive(ctx context.Context, q sqldb.Queryer, enrollmentID string) ([]certRow, error) {
-	var rows []certRow
-	err := q.Select(ctx, &rows, `
-		SELECT `+identityColumns+`, der FROM certificates
-		WHERE enrollment_id = ? AND kind = 'identity' AND state IN ('issued', 'pinned')
-		ORDER BY created_at DESC, hash LIMIT 20`, enrollmentID)
-	return rows, err
+// selectLiveDER finds a certificate that its enrollment may still use.
+func selectLiveDER(ctx context.Context, q sqldb.Queryer, hash string) ([]byte, error) {
+	var row struct {
+		DER []byte `db:"der"`
+	}
+	err := q.Get(ctx, &row, `SELECT der FROM certificates WHERE hash = ? AND state IN ('issued', 'pinned')`, hash)
+	return row.DER, err
 }
 
 func selectIdentities(ctx context.Context, q sqldb.Queryer, enrollmentID string, state State, limit int) ([]certRow, error) {
@@ -170,6 +171,7 @@ type challengeRow struct {
 	ExpiresAt    sqldb.Time `db:"expires_at"`
 	UsedAt       sqldb.Time `db:"used_at"`
 	KeyHash      *string    `db:"key_hash"`
+	CertHash     *string    `db:"cert_hash"`
 	VoidedAt     sqldb.Time `db:"voided_at"`
 }
 
@@ -187,15 +189,16 @@ func insertChallenge(ctx context.Context, tx *sqldb.Tx, hash string, g Grant, no
 func selectChallenge(ctx context.Context, q sqldb.Queryer, hash string) (challengeRow, error) {
 	var c challengeRow
 	err := q.Get(ctx, &c, `
-		SELECT hash, purpose, enrollment_id, generation, link_id, expires_at, used_at, key_hash, voided_at
+		SELECT hash, purpose, enrollment_id, generation, link_id, expires_at, used_at, key_hash, cert_hash, voided_at
 		FROM challenges WHERE hash = ?`, hash)
 	return c, err
 }
 
-func spendChallenge(ctx context.Context, tx *sqldb.Tx, hash, keyHash string, now time.Time) (int64, error) {
+func spendChallenge(ctx context.Context, tx *sqldb.Tx, hash, keyHash, certHash string, now time.Time) (int64, error) {
 	return tx.Exec(ctx, `
-		UPDATE challenges SET used_at = ?, key_hash = ?
-		WHERE hash = ? AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?`, sqldb.At(now), keyHash, hash, sqldb.At(now))
+		UPDATE challenges SET used_at = ?, key_hash = ?, cert_hash = ?
+		WHERE hash = ? AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?`,
+		sqldb.At(now), keyHash, certHash, hash, sqldb.At(now))
 }
 
 func voidChallenges(ctx context.Context, tx *sqldb.Tx, enrollmentID string, now time.Time) error {
@@ -264,12 +267,26 @@ type refusalRow struct {
 	LastAt       sqldb.Time `db:"last_at"`
 }
 
-func upsertRefusal(ctx context.Context, tx *sqldb.Tx, f refusalRow) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO refusals (reason, hash, enrollment_id, count, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (reason, hash) DO UPDATE SET count = refusals.count + excluded.count, last_at = excluded.last_at,
-			enrollment_id = excluded.enrollment_id`, f.Reason, f.Hash, f.EnrollmentID, f.Count, f.FirstAt, f.LastAt)
-	return err
+// refusalsAtOnce keeps a statement below 500 values.
+const refusalsAtOnce = 80
+
+// upsertRefusals adds counts to rows, which must differ in reason or hash.
+func upsertRefusals(ctx context.Context, tx *sqldb.Tx, rows []refusalRow) error {
+	for part := range slices.Chunk(rows, refusalsAtOnce) {
+		args := make([]any, 0, 6*len(part))
+		for _, f := range part {
+			args = append(args, f.Reason, f.Hash, f.EnrollmentID, f.Count, f.FirstAt, f.LastAt)
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO refusals (reason, hash, enrollment_id, count, first_at, last_at)
+			VALUES (?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(part)-1)+`
+			ON CONFLICT (reason, hash) DO UPDATE SET count = refusals.count + excluded.count, last_at = excluded.last_at,
+				enrollment_id = excluded.enrollment_id`, args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func selectRefusals(ctx context.Context, q sqldb.Queryer, limit int) ([]refusalRow, error) {

@@ -26,7 +26,6 @@ CREATE TABLE certificates (
     ended_at      BIGINT,                        -- retired or revoked
     reason        TEXT    NOT NULL DEFAULT '',
     reason_code   BIGINT  NOT NULL DEFAULT 0,    -- RFC 5280, CRLReason
-    provisioner   TEXT    NOT NULL DEFAULT '',   -- JSON, step CA's own note
     der           BYTEA   NOT NULL
 );
 CREATE INDEX certificates_enrollment ON certificates (enrollment_id, state);
@@ -46,6 +45,7 @@ CREATE TABLE challenges (
     expires_at    BIGINT NOT NULL,
     used_at       BIGINT,
     key_hash      TEXT,                          -- hex SHA-256 of the first CSR's public key: only it may ask again
+    cert_hash     TEXT,                          -- what it yielded, and yields again
     voided_at     BIGINT
 );
 CREATE INDEX challenges_enrollment ON challenges (enrollment_id);
