@@ -173,10 +173,14 @@ func (r *Room) ImportPush(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 		NotAfter: sqldb.At(leaf.NotAfter), UpdatedAt: sqldb.At(now),
 	}
 	info := infoOf(leaf, row)
+	answered, err := requestID(leaf.PublicKey)
+	if err != nil {
+		return PushInfo{}, err
+	}
 	err = errors.Join(
 		upsertPush(ctx, tx, row),
 		upsertPush(ctx, tx, pushRow{ID: pushTopic, Topic: topic, Version: 1, UpdatedAt: sqldb.At(now)}),
-		deletePushRequests(ctx, tx))
+		deletePush(ctx, tx, answered))
 	if err != nil {
 		return PushInfo{}, fmt.Errorf("store the push certificate: %w", err)
 	}

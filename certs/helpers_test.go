@@ -2,10 +2,13 @@ package certs_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -251,4 +255,74 @@ func twoSigners(t testing.TB, d *tablet, cert *x509.Certificate, body []byte) []
 		t.Fatal(err)
 	}
 	return b
+}
+
+// attribute is one of a message's attributes, as DER.
+func attribute(t testing.TB, kind asn1.ObjectIdentifier, value any) []byte {
+	t.Helper()
+	inner, err := asn1.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrap(t, 0x30, marshal(t, kind), wrap(t, 0x31, inner))
+}
+
+func marshal(t testing.TB, value any) []byte {
+	t.Helper()
+	b, err := asn1.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// wrap puts parts under a tag of one byte.
+func wrap(t testing.TB, tag byte, parts ...[]byte) []byte {
+	t.Helper()
+	return marshal(t, asn1.RawValue{
+		Class: int(tag >> 6), Tag: int(tag & 0x1f), IsCompound: tag&0x20 != 0, Bytes: bytes.Join(parts, nil),
+	})
+}
+
+// handmade is a signed message with what no library would write.
+type handmade struct {
+	content   []byte   // attached when not nil
+	attrs     [][]byte // nil: the body itself is signed
+	inOrder   bool     // sign the attributes sorted, but send them as they are
+	hideAttrs bool     // sign the attributes, but leave them out
+	keyID     []byte   // name the certificate by it
+	more      [][]byte // further certificates
+}
+
+func (m handmade) sign(t testing.TB, d *tablet, cert *x509.Certificate, body []byte) []byte {
+	t.Helper()
+	signed := body
+	if m.attrs != nil {
+		attrs := slices.Clone(m.attrs)
+		if m.inOrder {
+			slices.SortFunc(attrs, bytes.Compare)
+		}
+		signed = wrap(t, 0x31, attrs...)
+	}
+	sum := sha256.Sum256(signed)
+	signature, err := rsa.SignPKCS1v15(nil, d.key, crypto.SHA256, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := wrap(t, 0x30, cert.RawIssuer, marshal(t, cert.SerialNumber))
+	if m.keyID != nil {
+		id = wrap(t, 0x80, m.keyID)
+	}
+	algorithm := wrap(t, 0x30, marshal(t, pkcs7.OIDDigestAlgorithmSHA256))
+	var attrs []byte
+	if m.attrs != nil && !m.hideAttrs {
+		attrs = wrap(t, 0xa0, m.attrs...)
+	}
+	signer := wrap(t, 0x30, marshal(t, 1), id, algorithm, attrs, wrap(t, 0x30, marshal(t, pkcs7.OIDEncryptionAlgorithmRSA)), marshal(t, signature))
+	var content []byte
+	if m.content != nil {
+		content = wrap(t, 0xa0, marshal(t, m.content))
+	}
+	return wrap(t, 0x30, marshal(t, pkcs7.OIDSignedData), wrap(t, 0xa0, wrap(t, 0x30, marshal(t, 1), wrap(t, 0x31, algorithm),
+		wrap(t, 0x30, marshal(t, pkcs7.OIDData), content), wrap(t, 0xa0, append([][]byte{cert.Raw}, m.more...)...), wrap(t, 0x31, signer))))
 }

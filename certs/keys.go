@@ -100,8 +100,8 @@ func (r *Room) openPair(row keyRow) (keyPair, error) {
 }
 
 // createKeys makes a CA and stores it, unless another process was first; either
-// way it returns what is in the database. All rows are written by one statement
-// sequence in one order, so that of two processes one wins all of them.
+// way it returns what is in the database. All rows are written in one order, so
+// that of two processes one wins all of them.
 func (r *Room) createKeys(ctx context.Context) ([]keyRow, error) {
 	fresh, err := r.makeKeys()
 	if err != nil {
@@ -109,14 +109,8 @@ func (r *Room) createKeys(ctx context.Context) ([]keyRow, error) {
 	}
 	var rows []keyRow
 	err = r.db.Do(ctx, func(tx *sqldb.Tx) error {
-		for _, row := range fresh {
-			n, err := insertKey(ctx, tx, row)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break
-			}
+		if err := r.storeKeys(ctx, tx, fresh); err != nil {
+			return err
 		}
 		rows, err = selectKeys(ctx, tx)
 		return err
@@ -125,6 +119,27 @@ func (r *Room) createKeys(ctx context.Context) ([]keyRow, error) {
 		return nil, fmt.Errorf("create the CA: %w", err)
 	}
 	return rows, nil
+}
+
+// storeKeys writes all rows, or none when another process was first.
+func (r *Room) storeKeys(ctx context.Context, tx *sqldb.Tx, fresh []keyRow) error {
+	for _, row := range fresh {
+		n, err := insertKey(ctx, tx, row)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	for _, row := range fresh {
+		if row.Name != keySigner {
+			continue
+		}
+		cert, err := x509.ParseCertificate(row.CertDER)
+		if err != nil {
+			return err
+		}
+		return r.record(ctx, tx, cert, kindSigner)
+	}
+	return nil
 }
 
 func (r *Room) makeKeys() ([]keyRow, error) {

@@ -81,14 +81,14 @@ func (r *Room) SCEP() http.Handler {
 		case q.Method == http.MethodGet && operation == "PKIOperation":
 			body, err := decodeMessage(query.Get("message"))
 			if err != nil {
-				http.Error(w, "The message is not base64.", http.StatusBadRequest)
+				r.unreadable(w, "The message is not base64.")
 				return
 			}
 			r.servePKI(w, q, body)
 		case q.Method == http.MethodPost && operation == "PKIOperation":
 			body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, maxSCEP))
 			if err != nil {
-				http.Error(w, "The message can not be read or is too long.", http.StatusBadRequest)
+				r.unreadable(w, "The message can not be read or is too long.")
 				return
 			}
 			r.servePKI(w, q, body)
@@ -148,11 +148,15 @@ func (r *Room) broken(w http.ResponseWriter, q *http.Request, err error) {
 	http.Error(w, "Not now.", http.StatusServiceUnavailable)
 }
 
+func (r *Room) unreadable(w http.ResponseWriter, why string) {
+	r.Refuse("scep.unreadable", "", "")
+	http.Error(w, why, http.StatusBadRequest)
+}
+
 func (r *Room) servePKI(w http.ResponseWriter, q *http.Request, body []byte) {
 	msg, err := parseSCEP(body)
 	if err != nil {
-		r.Refuse("scep.unreadable", "", "")
-		http.Error(w, "The message is not a signed SCEP message.", http.StatusBadRequest)
+		r.unreadable(w, "The message is not a signed SCEP message.")
 		return
 	}
 	cert, err := r.enrol(q.Context(), msg)

@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"bytes"
+	sha256sum "crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
@@ -177,6 +178,74 @@ func TestVerifySignature(t *testing.T) {
 		}
 		if _, err := r.Lookup(t.Context(), db, p.Hash); fault.CodeOf(err) != "certificate.foreign" {
 			t.Error(err)
+		}
+	})
+	t.Run("messages made by hand", func(t *testing.T) {
+		attr := func(kind asn1.ObjectIdentifier, value any) []byte { return attribute(t, kind, value) }
+		sum := func(b []byte) []byte { s := sha256sum.Sum256(b); return s[:] }
+		data, own := attr(pkcs7.OIDAttributeContentType, pkcs7.OIDData), attr(pkcs7.OIDAttributeMessageDigest, sum(idle))
+		odd := attr(asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 9, 1}, []byte{1})
+		unsorted := [][]byte{odd, own, data}
+		for _, tt := range []struct {
+			name string
+			msg  handmade
+			code string // "" is accepted
+		}{
+			{"by key identifier", handmade{attrs: [][]byte{data, own}, keyID: cert.SubjectKeyId}, ""},
+			{"by another's key identifier", handmade{attrs: [][]byte{data, own}, keyID: []byte{1, 2, 3}}, "signature.wrong"},
+			{"attributes out of order, signed in order", handmade{attrs: unsorted, inOrder: true}, ""},
+			{"attributes out of order, signed as they are", handmade{attrs: unsorted}, ""},
+			{"unknown attributes", handmade{attrs: [][]byte{data, odd, own}}, ""},
+			{"the chain beside it", handmade{attrs: [][]byte{data, own}, more: [][]byte{r.Chain()[1].Raw, r.Chain()[0].Raw}}, ""},
+			{"no digest among the attributes", handmade{attrs: [][]byte{data}}, "signature.wrong"},
+			{"no attributes but the place for them", handmade{attrs: [][]byte{}}, "signature.wrong"},
+			{"two digests, one of them right", handmade{attrs: [][]byte{attr(pkcs7.OIDAttributeMessageDigest, sum(nil)), own, data}}, "signature.wrong"},
+			{"the digest of another body", handmade{attrs: [][]byte{data, attr(pkcs7.OIDAttributeMessageDigest, sum(nil))}}, "signature.wrong"},
+			{"half a digest", handmade{attrs: [][]byte{data, attr(pkcs7.OIDAttributeMessageDigest, sum(idle)[:16])}}, "signature.wrong"},
+			{"a digest that is a number", handmade{attrs: [][]byte{data, attr(pkcs7.OIDAttributeMessageDigest, 5)}}, "signature.wrong"},
+		} {
+			_, err := r.VerifySignature(b64(tt.msg.sign(t, d, cert, idle)), idle)
+			if fault.CodeOf(err) != tt.code && (err != nil || tt.code != "") {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		}
+	})
+	t.Run("attributes do not pass for a body", func(t *testing.T) {
+		// A signature over attributes, shown as one over a body of the same bytes.
+		sum := sha256sum.Sum256(idle)
+		attrs := [][]byte{attribute(t, pkcs7.OIDAttributeContentType, pkcs7.OIDData), attribute(t, pkcs7.OIDAttributeMessageDigest, sum[:])}
+		m := handmade{attrs: attrs, hideAttrs: true}
+		if _, err := r.VerifySignature(b64(m.sign(t, d, cert, idle)), idle); fault.CodeOf(err) != "signature.wrong" {
+			t.Error(err)
+		}
+	})
+	t.Run("strangers are not remembered, and devices within a bound", func(t *testing.T) {
+		r := open(t, db, clk, certs.P256)
+		for i := range 20 {
+			body := append(bytes.Clone(idle), byte('a'+i))
+			for _, p := range []struct {
+				d    *tablet
+				cert *x509.Certificate
+			}{{other, other.self}, {d, cert}} {
+				if _, err := r.VerifySignature(b64(sign(t, p.d, p.cert, body, sha256, true)), body); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if signers, verdicts := r.Remembered(); signers != 1 || verdicts != 20 {
+			t.Errorf("%d signers, %d verdicts", signers, verdicts)
+		}
+		header := b64(der)
+		for i := range 2*certs.RememberedSigners + 500 { // spaces are no part of the signature, but of what is remembered
+			if i%97 == 0 {
+				header = b64(der) + strings.Repeat(" ", i/97)
+			}
+			if _, err := r.VerifySignature(header+strings.Repeat("\t", i%97), idle); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if signers, verdicts := r.Remembered(); signers != 1 || verdicts > 2*certs.RememberedSigners {
+			t.Errorf("%d signers, %d verdicts", signers, verdicts)
 		}
 	})
 	t.Run("a stranger's certificate with the same issuer and serial is not ours", func(t *testing.T) {

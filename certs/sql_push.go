@@ -55,8 +55,9 @@ func upsertPush(ctx context.Context, tx *sqldb.Tx, p pushRow) error {
 	return err
 }
 
-// deletePushRequests: once a certificate is in use its key rests with it.
-func deletePushRequests(ctx context.Context, tx *sqldb.Tx) error {
-	_, err := tx.Exec(ctx, `DELETE FROM push_certificates WHERE id LIKE 'request:%'`)
+// deletePush removes a request that was answered: its key rests with the
+// certificate from then on. Others stay, since each may have gone to Apple.
+func deletePush(ctx context.Context, tx *sqldb.Tx, id string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM push_certificates WHERE id = ?`, id)
 	return err
 }

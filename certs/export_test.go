@@ -1,0 +1,13 @@
+package certs
+
+// Remembered counts what VerifySignature keeps: signers, and verdicts.
+func (r *Room) Remembered() (signers, verdicts int) {
+	r.signers.mu.Lock()
+	defer r.signers.mu.Unlock()
+	r.verified.mu.Lock()
+	defer r.verified.mu.Unlock()
+	return len(r.signers.young) + len(r.signers.old), len(r.verified.young) + len(r.verified.old)
+}
+
+// RememberedSigners is the bound of a generation.
+const RememberedSigners = rememberedSigners
