@@ -201,6 +201,14 @@ func TestPushCertificate(t *testing.T) {
 			if bytes.Equal(first, request("school")) {
 				t.Error("a request that was answered is offered again")
 			}
+			// The other one may lie at Apple still.
+			block, _ = pem.Decode(second)
+			if csr, err = x509.ParseCertificateRequest(block.Bytes); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := load(apple(t, csr.PublicKey, topicA, "APSP:1", -day, 600*day), nil); err != nil || info.Serial != 4 {
+				t.Errorf("the other request was forgotten: %+v %v", info, err)
+			}
 		})
 		t.Run("a request needs a name", func(t *testing.T) {
 			err := try(t, db, func(tx *sqldb.Tx) error {

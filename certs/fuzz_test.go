@@ -13,6 +13,8 @@ import (
 
 	"ranzen/certs"
 	"ranzen/internal/clock"
+	"ranzen/internal/fault"
+	"ranzen/internal/sqldb"
 	"ranzen/internal/sqldb/sqldbtest"
 )
 
@@ -62,5 +64,29 @@ func FuzzVerifySignature(f *testing.F) {
 		_, _ = r.VerifySignature(string(der), body)
 		_, _, _ = certs.UnwrapCMS(der)
 		_, _ = certs.ParseHeader(string(der))
+	})
+}
+
+// FuzzPushCertificate: whatever file is given, it is named and refused, or taken.
+func FuzzPushCertificate(f *testing.F) {
+	db := sqldbtest.SQLite(f)
+	r := open(f, db, clock.At(now()), certs.P256)
+	d := newTablet(f, 2048)
+	key := pemKey(f, d.key)
+	f.Add(apple(f, &d.key.PublicKey, topicA, "APSP:1", -day, 365*day), key)
+	f.Add(apple(f, &d.key.PublicKey, "", "MDM Vendor: Example", -day, day), key)
+	f.Add(pemOf(d.self), pemOf(d.self))
+	f.Add(d.self.Raw, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n"), []byte(nil))
+	f.Add([]byte("PHBsaXN0Lz4="), []byte("x"))
+	f.Add([]byte{0x30, 3, 2, 1, 3}, []byte{0x30, 0})
+	f.Fuzz(func(t *testing.T, cert, key []byte) {
+		err := try(t, db, func(tx *sqldb.Tx) error {
+			_, err := r.ImportPush(t.Context(), tx, "user:f", cert, key)
+			return err
+		})
+		if k := fault.KindOf(err); err != nil && k != fault.Invalid && k != fault.Conflict {
+			t.Errorf("%v", err)
+		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ranzen/internal/audit"
@@ -88,9 +89,13 @@ func crlReason(reason string) int64 {
 // Revoke withdraws a certificate for good, in whatever state it is. Revoking it
 // twice is the same as once.
 func (r *Room) Revoke(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, serial, reason string) error {
+	unknown := fault.New(fault.NotFound, "certificate.unknown", "This server issued no certificate with the serial number %q; give it in decimal.", serial)
+	if serial == "" || strings.Trim(serial, "0123456789") != "" {
+		return unknown
+	}
 	row, err := selectBySerial(ctx, tx, serial)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return fault.New(fault.NotFound, "certificate.unknown", "This server issued no certificate with the serial number %s.", serial)
+		return unknown
 	}
 	if err != nil {
 		return fmt.Errorf("look up certificate %s: %w", serial, err)

@@ -23,7 +23,6 @@ import (
 
 	"ranzen/certs"
 	"ranzen/internal/clock"
-	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/sqldb/sqldbtest"
 )
@@ -405,28 +404,6 @@ func TestTwoProcesses(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestOpening(t *testing.T) {
-	db := sqldbtest.SQLite(t)
-	clk := clock.At(now())
-	open(t, db, clk, certs.P256)
-	other, err := certs.NewVault(bytes.Repeat([]byte{8}, certs.SealKeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := certs.Config{PublicURL: "https://mdm.example.org"}
-	if _, err := certs.New(t.Context(), db, clk, other, nil, cfg); fault.CodeOf(err) != "seal.wrong-key" {
-		t.Errorf("a sealing key of another database: %v", err)
-	}
-	for _, cfg := range []certs.Config{{}, {PublicURL: "mdm.example.org"}, {PublicURL: "ftp://x"}, {PublicURL: "https://x", KeyKind: "dsa"}} {
-		if _, err := certs.New(t.Context(), db, clk, vault(t), nil, cfg); fault.KindOf(err) != fault.Invalid {
-			t.Errorf("%+v: %v", cfg, err)
-		}
-	}
-	if _, err := certs.NewVault([]byte("short")); fault.CodeOf(err) != "seal.key-size" {
-		t.Errorf("a short key: %v", err)
-	}
 }
 
 func pemOf(c *x509.Certificate) []byte {
