@@ -1,5 +1,7 @@
 package certs
 
+import "crypto/x509"
+
 // Remembered counts what VerifySignature keeps: signers, and verdicts.
 func (r *Room) Remembered() (signers, verdicts int) {
 	r.signers.mu.Lock()
@@ -11,3 +13,6 @@ func (r *Room) Remembered() (signers, verdicts int) {
 
 // RememberedSigners is the bound of a generation.
 const RememberedSigners = rememberedSigners
+
+// Envelope encrypts as the server does.
+func Envelope(content []byte, to *x509.Certificate) ([]byte, error) { return envelope(content, to) }

@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -40,6 +41,38 @@ func FuzzSCEP(f *testing.F) {
 		h.ServeHTTP(w, q)
 		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
 			t.Errorf("status %d by GET", w.Code)
+		}
+	})
+}
+
+// FuzzSCEPRequest mutates what lies behind signature and encryption, where
+// FuzzSCEP seldom gets: envelope, request and transaction.
+func FuzzSCEPRequest(f *testing.F) {
+	db := sqldbtest.SQLite(f)
+	r := open(f, db, clock.At(now()), certs.P256)
+	h := r.SCEP()
+	d := newTablet(f, 2048)
+	to := caCerts(f, h)[0]
+	csr := d.csr(f, challenge(f, db, r, certs.Grant{Purpose: certs.Enroll, EnrollmentID: "f"})).Raw
+	good, err := certs.Envelope(csr, to)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, csr, []byte("2A7B"), byte(asn1.TagPrintableString))
+	f.Add(indefinite(f, good, 4), d.csr(f, "").Raw, []byte{0xff}, byte(asn1.TagT61String))
+	f.Add(good[:100], d.self.Raw, []byte("a\x00b"), byte(asn1.TagUTF8String))
+	f.Add([]byte{}, []byte{0x30, 0}, []byte{0}, byte(asn1.TagBMPString))
+	f.Fuzz(func(t *testing.T, envelope, plain, transaction []byte, kind byte) {
+		sealed, err := certs.Envelope(plain, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := asn1.RawValue{Tag: int(kind & 0x1e), Bytes: transaction}
+		for _, e := range [][]byte{envelope, sealed} {
+			msg := d.pki(t, e, printable("19"), id, []byte("0123456789abcdef"))
+			if w := post(h, msg); w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+				t.Errorf("status %d", w.Code)
+			}
 		}
 	})
 }
