@@ -23,6 +23,8 @@
 //   - Two processes that start on an empty database agree on one CA.
 //   - Whatever is sent to SCEP is answered by a certificate, a signed failure, or
 //     400; never by 401 and never by a crash.
+//   - What a stranger sends to be read costs time in proportion to its length, and
+//     leaves nothing behind but a count.
 //   - A signature that is in order is accepted although its certificate has
 //     expired or the clock of its owner is wrong: what an expired identity may
 //     do is the caller's decision, and it must be known to decide it.
