@@ -253,7 +253,9 @@ type AuditVerifyCmd struct{ Remote }
 type verifyDoc struct {
 	OK      bool   `json:"ok"`
 	Entries int64  `json:"entries"`
+	Seq     int64  `json:"seq"`
 	Reason  string `json:"reason"`
+	Head    string `json:"head"`
 }
 
 // Run fails when the chain is broken, in JSON too.
@@ -261,11 +263,12 @@ func (c *AuditVerifyCmd) Run(ctx context.Context, e env) error {
 	var doc verifyDoc
 	err := c.do(e, func(api *client) error { return api.get(ctx, "/audit/verify", nil, &doc) }, func(api *client) {
 		if doc.OK {
-			api.line("All %s entries are as they were written.", fmt.Sprint(doc.Entries))
+			api.line("All %s entries are as they were written. Worth noting elsewhere, the last one's hash:", fmt.Sprint(doc.Entries))
+			api.line("%s", doc.Head)
 		}
 	})
 	if err == nil && !doc.OK {
-		return failedf("The audit log was changed: %s.", plain(doc.Reason))
+		return failedf("The audit log is not as it was written: at place %d, %s", doc.Seq, plain(doc.Reason))
 	}
 	return err
 }
