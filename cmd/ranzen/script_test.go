@@ -103,7 +103,7 @@ func cmdEnroll(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.identify(stageOf(ts).ctx, link.ProfileURL))
 	ts.Check(f.DoEnroll(stageOf(ts).ctx))
 	stageOf(ts).tablets[args[0]] = f
-	ts.Setenv(args[0], f.SerialNumber())
+	ts.Setenv(args[0], strings.ToUpper(f.SerialNumber())) // as serial numbers are kept
 }
 
 // cmdPoll is "poll NAME [STATUS]": the tablet connects and answers all commands
