@@ -1,16 +1,12 @@
 package commands
 
 import (
-	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"ranzen/certs"
 	"ranzen/internal/audit"
 	"ranzen/internal/clock"
-	"ranzen/internal/fault"
-	"ranzen/internal/mdm"
 	"ranzen/internal/sqldb"
 )
 
@@ -22,14 +18,16 @@ type Queue struct {
 	audit *audit.Log
 	log   *slog.Logger
 
-	specs   map[string]Spec
-	mu      sync.RWMutex
-	waker   Waker
-	nudge   chan struct{}
-	counter counters
-}
+	specs   map[string]Spec // read only once requests come
+	inLost  []string        // kinds that may be handed over in Lost Mode
+	renewal []string        // kinds for an expired identity
+	both    []string
 
-type counters struct{ accepted, refused, later, strangers atomic.Int64 }
+	mu       sync.RWMutex
+	waker    Waker
+	nudge    chan struct{} // something is due
+	counters counters
+}
 
 // New makes a Queue.
 func New(db *sqldb.DB, clk clock.Clock, vault *certs.Vault, log *audit.Log, lines *slog.Logger) *Queue {
@@ -40,64 +38,28 @@ func New(db *sqldb.DB, clk clock.Clock, vault *certs.Vault, log *audit.Log, line
 func (q *Queue) Handle(specs ...Spec) {
 	for _, s := range specs {
 		q.specs[s.Kind] = s
+		if s.InLostMode {
+			q.inLost = append(q.inLost, s.Kind)
+		}
+		if s.WhenExpired {
+			q.renewal = append(q.renewal, s.Kind)
+		}
+		if s.InLostMode && s.WhenExpired {
+			q.both = append(q.both, s.Kind)
+		}
 	}
 }
 
-// Target is where a tablet is woken.
-type Target struct {
-	EnrollmentID string
-	Token        []byte
-	Magic        fault.Secret
-	Topic        string
+// allowed lists the kinds that may be handed over now; all is true when every
+// kind may.
+func (q *Queue) allowed(s Session) (kinds []string, all bool) {
+	switch {
+	case s.LostMode && s.Expired:
+		return q.both, false
+	case s.LostMode:
+		return q.inLost, false
+	case s.Expired:
+		return q.renewal, false
+	}
+	return nil, true
 }
-
-// Waker wakes tablets. The errors are by EnrollmentID; no error: Apple took it.
-type Waker interface {
-	Wake(ctx context.Context, targets []Target) map[string]error
-}
-
-// SetWaker says who wakes tablets; nil: nobody.
-func (q *Queue) SetWaker(w Waker) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waker = w
-}
-
-// Add queues commands in the caller's transaction.
-func (q *Queue) Add(ctx context.Context, tx *sqldb.Tx, cs ...Command) (ids []string, err error) {
-	panic("soon")
-}
-
-// Exchange records a report and hands over the next command.
-func (q *Queue) Exchange(ctx context.Context, tx *sqldb.Tx, s Session, rep *mdm.Report) (*HandOver, error) {
-	panic("soon")
-}
-
-// Cancel takes back a command.
-func (q *Queue) Cancel(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, id string) error {
-	panic("soon")
-}
-
-// Clear ends all open commands of an enrollment.
-func (q *Queue) Clear(ctx context.Context, tx *sqldb.Tx, enrollmentID, reason string) error {
-	panic("soon")
-}
-
-// ProveErased takes Authenticate as the answer of an erase.
-func (q *Queue) ProveErased(ctx context.Context, tx *sqldb.Tx, enrollmentID string) (bool, error) {
-	panic("soon")
-}
-
-// Sweep ends what is overdue.
-func (q *Queue) Sweep(ctx context.Context) error { panic("soon") }
-
-// SetTarget keeps where a tablet is woken.
-func (q *Queue) SetTarget(ctx context.Context, tx *sqldb.Tx, t Target) error { panic("soon") }
-
-// DropTarget forgets where a tablet is woken.
-func (q *Queue) DropTarget(ctx context.Context, tx *sqldb.Tx, enrollmentID string) error {
-	panic("soon")
-}
-
-// RunWaker wakes tablets until ctx ends.
-func (q *Queue) RunWaker(ctx context.Context) { panic("soon") }

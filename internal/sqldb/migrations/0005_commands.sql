@@ -48,6 +48,8 @@ CREATE TABLE answers (
 );
 CREATE INDEX answers_command ON answers (command_id);
 CREATE INDEX answers_at ON answers (at);
+-- How much one tablet has said already.
+CREATE INDEX answers_enrollment ON answers (enrollment_id);
 
 -- Where a tablet is woken, and when next.
 CREATE TABLE push_targets (
