@@ -1,160 +1,89 @@
+// Package mdm is Apple's device management messages as Go types. It does no I/O
+// and decides nothing.
+//
+// Tablets speak XML property lists. What comes from outside is guarded before it
+// is decoded: by size, depth and form. Only what is used is decoded; the bytes
+// stay in Raw.
+//
+// Names are Apple's. Source: Apple, Device Management, and the schema that Apple
+// publishes with it; see NOTICE.
 package mdm
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 
 	"github.com/micromdm/plist"
 )
 
-var (
-	ErrBinary = errors.New("b")
-	ErrDepth  = errors.New("d")
-	ErrSize   = errors.New("s")
-	ErrSyntax = errors.New("x")
-)
-
+// Decode reads an XML property list into v. It never panics; its errors wrap one
+// of this package's.
 func Decode(b []byte, v any) error {
+	if err := guardXML(b); err != nil {
+		return err
+	}
+	return decode(b, v)
+}
+
+// DecodeUpload reads an XML or binary property list that a person uploads.
+func DecodeUpload(b []byte, v any) error {
+	if !bytes.HasPrefix(b, []byte("bplist")) {
+		return Decode(b, v)
+	}
+	if err := guardBinary(b); err != nil {
+		return err
+	}
+	return decode(b, v)
+}
+
+func decode(b []byte, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v: %w", p, ErrSyntax)
+		}
+	}()
 	if err := plist.Unmarshal(b, v); err != nil {
-		return errors.Join(ErrSyntax, err)
+		return fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	return nil
 }
+
+// Encode writes v as an XML property list.
 func Encode(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	e := plist.NewEncoder(&buf)
+	var b bytes.Buffer
+	e := plist.NewEncoder(&b)
 	e.Indent("\t")
-	err := e.Encode(v)
-	return buf.Bytes(), err
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write a property list: %w", err)
+	}
+	return b.Bytes(), nil
 }
+
+// maxClean is how much of a text from outside is kept, in characters.
+const maxClean = 1024
+
+// Clean makes text from a device or a person fit for SQL, logs and screens:
+// valid UTF-8 without control characters, cut at 1,024 characters.
 func Clean(s string) string {
-	s = strings.ToValidUTF8(s, "")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		if n >= maxClean || unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return -1
 		}
+		n++
 		return r
-	}, s)
-	if r := []rune(s); len(r) > 1024 {
-		s = string(r[:1024])
-	}
-	return s
+	}, strings.ToValidUTF8(s, ""))
 }
 
-type CheckIn struct {
-	MessageType, UDID, EnrollmentID, UserID, UserShortName                                  string
-	Topic, SerialNumber, DeviceName, Model, ModelName, ProductName, OSVersion, BuildVersion string
-	Token                                                                                   []byte
-	PushMagic                                                                               string
-	UnlockToken                                                                             []byte
-	AwaitingConfiguration, NotOnConsole                                                     bool
-	BootstrapToken                                                                          []byte
-	Endpoint                                                                                string
-	Data                                                                                    []byte
-	Raw                                                                                     []byte `plist:"-"`
-}
-type ErrorItem struct {
-	Code      int64  `plist:"ErrorCode"`
-	Domain    string `plist:"ErrorDomain"`
-	Localized string `plist:"LocalizedDescription"`
-	English   string `plist:"USEnglishDescription"`
-}
-type Report struct {
-	Status, CommandUUID, UDID, EnrollmentID, UserID, RequestType string
-	NotOnConsole                                                 bool
-	ErrorChain                                                   []ErrorItem
-	Raw                                                          []byte `plist:"-"`
-}
-
-func ParseReport(b []byte) (*Report, error) {
-	var r Report
-	if err := Decode(b, &r); err != nil {
-		return nil, err
-	}
-	r.Raw = b
-	return &r, nil
-}
-func dict(raw []byte, key string) (map[string]any, error) {
-	var m map[string]any
-	if err := Decode(raw, &m); err != nil {
-		return nil, err
-	}
-	d, ok := m[key].(map[string]any)
-	if !ok {
-		return nil, ErrSyntax
-	}
-	return d, nil
-}
-func ParseDeviceInformation(raw []byte) (map[string]any, error) { return dict(raw, "QueryResponses") }
-func ParseSecurityInfo(raw []byte) (map[string]any, error)      { return dict(raw, "SecurityInfo") }
-
-type InstalledCertificate struct {
-	CommonName string
-	Data       []byte
-	IsIdentity bool
-}
-
-func ParseCertificateList(raw []byte) ([]InstalledCertificate, error) {
-	var m struct{ CertificateList *[]InstalledCertificate }
-	if err := Decode(raw, &m); err != nil {
-		return nil, err
-	}
-	if m.CertificateList == nil {
-		return nil, ErrSyntax
-	}
-	return *m.CertificateList, nil
-}
-
-type Location struct{ Latitude, Longitude, HorizontalAccuracy, Altitude, Speed, Course float64 }
-
-func ParseLocation(raw []byte) (Location, error) {
-	var l struct {
-		Latitude, Longitude *float64
-		HorizontalAccuracy  float64
-	}
-	if err := Decode(raw, &l); err != nil {
-		return Location{}, err
-	}
-	if l.Latitude == nil || l.Longitude == nil {
-		return Location{}, ErrSyntax
-	}
-	return Location{Latitude: *l.Latitude, Longitude: *l.Longitude, HorizontalAccuracy: l.HorizontalAccuracy}, nil
-}
-
-type SettingResult struct {
-	Item, Status string
-	ErrorChain   []ErrorItem
-}
-
-func ParseSettings(raw []byte) ([]SettingResult, error) {
-	var m struct{ Settings *[]SettingResult }
-	if err := Decode(raw, &m); err != nil {
-		return nil, err
-	}
-	if m.Settings == nil {
-		return nil, ErrSyntax
-	}
-	return *m.Settings, nil
-}
-func Command(uuid, rt string, body map[string]any) ([]byte, error) {
-	c := map[string]any{"RequestType": rt}
+// Command is a command as a tablet takes it.
+// Source: Apple, Device Management, "Sending MDM commands to a device".
+func Command(uuid, requestType string, body map[string]any) ([]byte, error) {
+	c := make(map[string]any, len(body)+1)
 	for k, v := range body {
 		c[k] = v
 	}
+	c["RequestType"] = requestType
 	return Encode(map[string]any{"CommandUUID": uuid, "Command": c})
-}
-
-type CommandSpec struct{ Supervised bool }
-
-func CommandSpecOf(rt string) (CommandSpec, bool) {
-	return CommandSpec{Supervised: rt == "ShutDownDevice"}, true
-}
-func BuildRaw(rt string, args map[string]string) (map[string]any, error) {
-	m := map[string]any{}
-	for k, v := range args {
-		m[k] = v
-	}
-	return m, nil
 }
