@@ -14,6 +14,7 @@ import (
 	"ranzen/internal/commands"
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
+	"ranzen/internal/views"
 	"ranzen/profiles"
 	"ranzen/server/device"
 )
@@ -48,6 +49,8 @@ type Config struct {
 // Server has the handlers of the three listeners and the loops behind them.
 type Server struct {
 	Deps
+	views   *views.Room
+	rights  map[string]auth.Right // by operation, for the test that none lacks one
 	devices http.Handler
 	admin   http.Handler
 	metrics http.Handler
@@ -55,12 +58,14 @@ type Server struct {
 
 // New puts the server together. It starts nothing.
 func New(d Deps) *Server {
-	s := &Server{Deps: d}
+	s := &Server{Deps: d, views: views.New(d.DB, d.Clock), rights: map[string]auth.Right{}}
 	s.devices = device.New(device.Deps{
 		DB: d.DB, Clock: d.Clock, Log: d.Log, Certs: d.Certs, Queue: d.Queue, Enroll: d.Enroll,
 		PublicURL: d.Config.PublicURL, Organization: d.Config.Organization,
 		TrustedProxies: d.Config.TrustedProxies, CertHeader: d.Config.CertHeader,
 	})
+	s.admin = s.newAdmin()
+	s.metrics = http.NotFoundHandler()
 	return s
 }
 
