@@ -11,6 +11,8 @@ import (
 type CertificateCmd struct {
 	List   CertificateListCmd   `cmd:"" help:"List the certificates our CA issued."`
 	Revoke CertificateRevokeCmd `cmd:"" help:"Revoke a certificate: its device is refused from now on."`
+
+	Refused CertificateRefusedCmd `cmd:"" help:"List certificates that were shown at the door and refused."`
 }
 
 type certificateDoc struct {
@@ -71,6 +73,39 @@ func (c *CertificateRevokeCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error {
 		return api.post(ctx, at("certificates", c.Serial, "revoke"), map[string]any{"reason": c.Reason}, nil)
 	}, func(api *client) { api.line("Certificate %s is revoked.", c.Serial) })
+}
+
+// CertificateRefusedCmd is `ranzen certificate refused`.
+type CertificateRefusedCmd struct {
+	Remote
+	Limited
+}
+
+type refusalDoc struct {
+	Reason       string    `json:"reason"`
+	Hash         string    `json:"hash"`
+	EnrollmentID string    `json:"enrollment_id"`
+	Count        int64     `json:"count"`
+	LastAt       time.Time `json:"last_at"`
+}
+
+// Run prints the refusals, the latest first.
+func (c *CertificateRefusedCmd) Run(ctx context.Context, e env) error {
+	var list []refusalDoc
+	more := false
+	return c.do(e, func(api *client) (err error) {
+		list, more, err = listing[refusalDoc](ctx, api, "/refusals", nil, c.Limit)
+		return err
+	}, func(api *client) {
+		t := newTable("REASON", "TIMES", "LAST", "ENROLLMENT", "CERTIFICATE")
+		for _, r := range list {
+			t.add(r.Reason, fmt.Sprint(r.Count), api.ago(r.LastAt), r.EnrollmentID, r.Hash)
+		}
+		api.print(t, "None was refused.")
+		if more {
+			api.hint("There are more: --limit 0 shows all.")
+		}
+	})
 }
 
 // UserCmd groups the people.

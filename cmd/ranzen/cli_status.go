@@ -16,7 +16,8 @@ type statusDoc struct {
 		OldestCommand *time.Time       `json:"oldest_command"`
 		Items         map[string]int64 `json:"items"`
 	} `json:"counts"`
-	Warnings []string `json:"warnings"`
+	Refusals []refusalDoc `json:"refusals"`
+	Warnings []string     `json:"warnings"`
 }
 
 func (d *statusDoc) tell(api *client) {
@@ -26,6 +27,9 @@ func (d *statusDoc) tell(api *client) {
 	}
 	api.facts("version", d.Version, "database", d.Database, "devices", tally(d.Counts.Devices), "items", tally(d.Counts.Items),
 		"commands", tally(d.Counts.Commands), "oldest waits", oldest)
+	if n := len(d.Refusals); n > 0 {
+		api.line("! Certificates were refused at the door, the last one %s: see `ranzen certificate refused`.", api.ago(d.Refusals[0].LastAt))
+	}
 	for _, w := range d.Warnings {
 		api.line("! %s", w)
 	}

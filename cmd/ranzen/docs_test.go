@@ -134,7 +134,7 @@ func TestTheSurfaceIsThere(t *testing.T) {
 		"device found", "device locate", "device sound", "device clear-passcode", "device erase", "device unmanage", "profile add",
 		"profile wifi", "profile restrictions", "profile webclip", "profile certificate", "profile list", "profile show", "profile remove",
 		"app add", "app list", "app remove", "group create", "group list", "group add", "group drop", "group remove", "assign", "unassign",
-		"assignment list", "commands", "command show", "command cancel", "send", "certificate list", "certificate revoke", "user add",
+		"assignment list", "commands", "command show", "command cancel", "send", "certificate list", "certificate revoke", "certificate refused", "user add",
 		"user list", "user remove", "token create", "token list", "token revoke", "audit list", "audit verify", "status", "backup",
 		"restore", "version", "help", "completion",
 	} {
