@@ -10,20 +10,14 @@ import (
 
 // AfterRestore is called once, in the transaction that fills a database from a
 // backup. What tablets have may be other than the rows say: their lists are
-// forgotten, so that they are asked for anew, what was under way is planned
-// anew, and every enrolled tablet is marked.
+// forgotten, so that they are asked for anew, and every enrolled tablet is
+// marked. The commands that were under way have been dropped, by which planning
+// sees that their items need another.
 func AfterRestore(ctx context.Context, tx *sqldb.Tx, now time.Time) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM observations`); err != nil {
 		return fmt.Errorf("forget what tablets showed: %w", err)
 	}
 	_, err := tx.Exec(ctx, `
-		UPDATE device_items SET state = CASE WHEN state IN ('sent', 'acknowledged') THEN 'pending' ELSE state END,
-			sent = NULL, sent_at = NULL, acknowledged_at = NULL, retry_at = NULL, updated_at = ?
-		WHERE state IN ('sent', 'acknowledged', 'removing')`, sqldb.At(now))
-	if err != nil {
-		return fmt.Errorf("plan anew what was under way: %w", err)
-	}
-	_, err = tx.Exec(ctx, `
 		INSERT INTO marks (enrollment_id, marked_at, due_at)
 		SELECT id, ?, ? FROM enrollments WHERE state = 'enrolled'
 		ON CONFLICT (enrollment_id) DO UPDATE SET marked_at = excluded.marked_at, due_at = excluded.due_at, lease_until = NULL`,
