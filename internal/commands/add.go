@@ -233,8 +233,8 @@ func (q *Queue) due(ctx context.Context, tx *sqldb.Tx, cs []Command, now time.Ti
 	at := map[time.Time][]string{}
 	for _, c := range cs {
 		t := c.NotBefore
-		if c.EnrollmentID == here {
-			t = later(t, now.Add(resumeAfter))
+		if c.EnrollmentID == here && !t.After(now) {
+			t = now.Add(resumeAfter)
 		}
 		at[t] = append(at[t], c.EnrollmentID)
 	}

@@ -166,3 +166,12 @@ func ParseSettings(raw []byte) ([]SettingResult, error) {
 	}
 	return *m.Settings, nil
 }
+
+// ParseRejection reads why a tablet refused an app; "" when it did not.
+func ParseRejection(raw []byte) (string, error) {
+	var m struct{ RejectionReason string }
+	if err := Decode(raw, &m); err != nil {
+		return "", err
+	}
+	return m.RejectionReason, nil
+}

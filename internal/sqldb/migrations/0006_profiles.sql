@@ -18,7 +18,6 @@ CREATE TABLE profile_versions (
     payload_uuid TEXT   NOT NULL,                -- top-level PayloadUUID, new for each version: how a tablet's list tells versions apart
     summary      TEXT   NOT NULL,                -- JSON: payload types and display names, no secret
     content      BYTEA  NOT NULL,                -- sealed: may hold passwords
-    hash         TEXT   NOT NULL,                -- keyed hash of what was uploaded: the same upload is no new version
     created_by   TEXT   NOT NULL,
     created_at   BIGINT NOT NULL,
     PRIMARY KEY (profile_id, version)

@@ -1,0 +1,32 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"ranzen/internal/sqldb"
+)
+
+// Open tells what waits for tablets or is with them: by enrollment, the Item of
+// each dedupe key. Who plans by it cannot forget what it ordered.
+func (q *Queue) Open(ctx context.Context, qr sqldb.Queryer, enrollmentIDs []string) (map[string]map[string]string, error) {
+	out := make(map[string]map[string]string, len(enrollmentIDs))
+	for ids := enrollmentIDs; len(ids) > 0; {
+		part := ids[:min(chunk, len(ids))]
+		ids = ids[len(part):]
+		var rows []row
+		err := qr.Select(ctx, &rows, `SELECT enrollment_id, dedupe_key, item FROM commands WHERE enrollment_id IN (?) AND `+open, part)
+		if err != nil {
+			return nil, fmt.Errorf("read what is open: %w", err)
+		}
+		for _, r := range rows {
+			keys := out[r.EnrollmentID]
+			if keys == nil {
+				keys = map[string]string{}
+				out[r.EnrollmentID] = keys
+			}
+			keys[r.DedupeKey] = r.Item
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,220 @@
+package profiles
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"ranzen/internal/commands"
+	"ranzen/internal/sqldb"
+)
+
+// Kinds of commands.
+const (
+	installProfile = "profile.install"
+	removeProfile  = "profile.remove"
+	listProfiles   = "profile.list"
+	installApp     = "app.install"
+	removeApp      = "app.remove"
+	listManaged    = "app.managed"
+	listInstalled  = "app.installed"
+)
+
+// States of an item on a tablet.
+const (
+	pending      = "pending"
+	sent         = "sent"
+	acknowledged = "acknowledged"
+	installed    = "installed"
+	removing     = "removing"
+	removed      = "removed"
+	failed       = "failed"
+	blocked      = "blocked"
+)
+
+// thing names an item on a tablet.
+type thing struct{ Kind, ID string }
+
+func (t thing) key() string         { return t.Kind + ":" + t.ID }
+func (t thing) item(v int64) string { return fmt.Sprintf("%s:%s:%d", t.Kind, t.ID, v) }
+func (t thing) removal() string     { return fmt.Sprintf("%s:%s:gone", t.Kind, t.ID) }
+func (t thing) kinds() (in, out string) {
+	if t.Kind == kindApp {
+		return installApp, removeApp
+	}
+	return installProfile, removeProfile
+}
+
+// list is the kind of list that proves an item.
+func (t thing) list() string {
+	if t.Kind == kindApp {
+		return listManaged
+	}
+	return listProfiles
+}
+
+// tablet is all that planning knows of one.
+type tablet struct {
+	facts DeviceFacts
+	wish  map[thing]int64      // versions
+	has   map[thing]itemRow    // of this generation
+	open  map[string]string    // dedupe key -> Item, of what waits or is under way
+	lists map[string]time.Time // when each list was last seen in this generation
+}
+
+// listAge is how old what a tablet showed may become before it is asked again.
+const listAge = 24 * time.Hour
+
+// plan compares wish with state. It is pure: orders are what to queue, rows are
+// the items that change, next is when to look again at the latest.
+func plan(t tablet, now time.Time) (orders []commands.Command, rows []itemRow, next time.Time) {
+	next = now.Add(listAge)
+	if !t.facts.Active {
+		return nil, nil, time.Time{}
+	}
+	p := &planner{t: t, now: now, next: next, asked: map[string]bool{}}
+	for _, th := range t.things() {
+		if v, wanted := t.wish[th]; wanted {
+			p.want(th, v)
+		} else {
+			p.drop(th)
+		}
+	}
+	for _, kind := range []string{listProfiles, listManaged, listInstalled} {
+		due := t.lists[kind].Add(listAge)
+		if !due.After(now) {
+			p.ask(kind)
+		} else if due.Before(p.next) {
+			p.next = due
+		}
+	}
+	return p.orders, p.rows, p.next
+}
+
+// things are those wished and those there, in a stable order: profiles first,
+// since apps need the network that one of them brings.
+func (t tablet) things() []thing {
+	all := map[thing]bool{}
+	for th := range t.wish {
+		all[th] = true
+	}
+	for th := range t.has {
+		all[th] = true
+	}
+	list := make([]thing, 0, len(all))
+	for th := range all {
+		list = append(list, th)
+	}
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Kind != list[j].Kind {
+			return list[i].Kind > list[j].Kind
+		}
+		return list[i].ID < list[j].ID
+	})
+	return list
+}
+
+type planner struct {
+	t      tablet
+	now    time.Time
+	next   time.Time
+	orders []commands.Command
+	rows   []itemRow
+	asked  map[string]bool
+}
+
+func (p *planner) want(th thing, v int64) {
+	in, _ := th.kinds()
+	r, known := p.t.has[th]
+	if !known {
+		r = itemRow{EnrollmentID: p.t.facts.EnrollmentID, Kind: th.Kind, ItemID: th.ID, Generation: p.t.facts.Generation, State: pending}
+	}
+	changed := !known || r.Desired == nil || *r.Desired != v
+	if changed { // a new wish begins with no failures behind it
+		r.Desired, r.Failures, r.RetryAt = &v, 0, sqldb.Time{}
+	}
+	switch {
+	case r.Observed != nil && *r.Observed == v:
+		if r.State != installed || changed {
+			r.State, r.Reason = installed, ""
+			p.save(r)
+		}
+		return
+	case p.t.open[th.key()] == th.item(v):
+		if changed || r.State != pending && r.State != sent {
+			r.State, r.Reason = pending, ""
+			p.save(r)
+		}
+		return
+	case r.State == acknowledged && r.Sent != nil && *r.Sent == v && !changed:
+		// Its list has not come yet: that is what is missing, not the item.
+		p.ask(th.list())
+		return
+	case !r.RetryAt.IsZero() && r.RetryAt.After(p.now):
+		p.lookAt(r.RetryAt.Time)
+		if changed {
+			p.save(r)
+		}
+		return
+	}
+	r.State, r.Reason, r.RetryAt = pending, "", sqldb.Time{}
+	p.save(r)
+	p.order(in, th, th.item(v))
+}
+
+func (p *planner) drop(th thing) {
+	_, out := th.kinds()
+	r := p.t.has[th]
+	gone := r.Observed == nil && !r.ObservedAt.IsZero() && (r.SentAt.IsZero() || r.ObservedAt.After(r.SentAt.Time))
+	switch {
+	case r.State == removed:
+		return
+	case gone, r.Sent == nil && r.Observed == nil:
+		// What waits to be installed is dropped at hand-over: nobody wishes it.
+		r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
+		p.save(r)
+		return
+	case p.t.open[th.key()] == th.removal():
+		return
+	case r.Desired == nil && !r.RetryAt.IsZero() && r.RetryAt.After(p.now):
+		p.lookAt(r.RetryAt.Time)
+		return
+	case r.Desired == nil && r.State == removing && !r.AckAt.IsZero() && r.AckAt.After(r.ObservedAt.Time):
+		p.ask(th.list())
+		return
+	}
+	if r.Desired != nil {
+		r.Failures = 0
+	}
+	r.Desired, r.State, r.Reason, r.RetryAt = nil, removing, "", sqldb.Time{}
+	p.save(r)
+	p.order(out, th, th.removal())
+}
+
+func (p *planner) save(r itemRow) {
+	r.UpdatedAt = sqldb.At(p.now)
+	p.rows = append(p.rows, r)
+}
+
+func (p *planner) lookAt(t time.Time) {
+	if t.Before(p.next) {
+		p.next = t
+	}
+}
+
+func (p *planner) order(kind string, th thing, what string) {
+	p.orders = append(p.orders, commands.Command{
+		EnrollmentID: p.t.facts.EnrollmentID, Generation: p.t.facts.Generation, Kind: kind, DedupeKey: th.key(), Item: what, Origin: origin,
+	})
+}
+
+// ask queues a list, unless it is under way.
+func (p *planner) ask(kind string) {
+	if _, open := p.t.open[kind]; open || p.asked[kind] {
+		return
+	}
+	p.asked[kind] = true
+	p.orders = append(p.orders, commands.Command{
+		EnrollmentID: p.t.facts.EnrollmentID, Generation: p.t.facts.Generation, Kind: kind, DedupeKey: kind, Origin: origin,
+	})
+}

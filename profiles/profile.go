@@ -1,0 +1,286 @@
+package profiles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"ranzen/certs"
+	"ranzen/internal/audit"
+	"ranzen/internal/fault"
+	"ranzen/internal/mdm"
+	"ranzen/internal/sqldb"
+)
+
+// Profile is a configuration profile in the version tablets should have.
+type Profile struct {
+	ID, Name   string
+	Identifier string // top-level PayloadIdentifier; the same for all versions
+	Version    int64
+	Payloads   []string // PayloadType of each payload
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// maxProfile bounds an upload; the device listener takes answers no larger.
+const maxProfile = 4 << 20
+
+// builtMark tells a profile of a builder from an upload: its identifiers are
+// made of its id, and are not in it yet.
+const builtMark = "RanzenBuilt"
+
+func contentPurpose(id string, version int64) string {
+	return fmt.Sprintf("profiles.content:%s:%d", id, version)
+}
+
+// AddProfile takes a .mobileconfig: XML or binary, signed or not. The same name
+// again is a new version, unless nothing changed. A signature is dropped: each
+// version gets a PayloadUUID of its own, by which a tablet's list tells which
+// one it has.
+func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, name string, raw []byte) (Profile, error) {
+	doc, err := parseProfile(raw)
+	if err != nil {
+		return Profile{}, err
+	}
+	if name == "" {
+		name, _ = doc["PayloadDisplayName"].(string)
+	}
+	if name, err = cleanName(name); err != nil {
+		return Profile{}, err
+	}
+	now := r.Clock.Now()
+	p, err := profileNamed(ctx, tx, name, tx.ForUpdate())
+	fresh := errors.Is(err, sqldb.ErrNoRows)
+	if err != nil && !fresh {
+		return Profile{}, fmt.Errorf("find profile: %w", err)
+	}
+	if fresh {
+		if err := r.freeName(ctx, tx, name, kindApp); err != nil {
+			return Profile{}, err
+		}
+		p = profileRow{ID: sqldb.NewID(), Name: name, CreatedAt: sqldb.At(now)}
+	}
+	if doc[builtMark] != nil {
+		finishBuilt(doc, p.ID, name)
+	}
+	identifier, _ := doc["PayloadIdentifier"].(string)
+	if !fresh {
+		if identifier != p.Identifier {
+			return Profile{}, fault.New(fault.Conflict, "profile.identifier",
+				"Profile %s has the PayloadIdentifier %s, this file %s: on the iPads it would stand beside the other instead of replacing it. Give it another name, or the same identifier.",
+				name, p.Identifier, mdm.Clean(identifier)).On("identifier")
+		}
+		same, err := r.unchanged(ctx, tx, p, doc)
+		if err != nil || same {
+			return p.profile(), err
+		}
+	}
+	p.Identifier, p.Version, p.UpdatedAt = identifier, p.Version+1, sqldb.At(now)
+	payloadUUID := strings.ToUpper(uuid.NewString())
+	doc["PayloadUUID"] = payloadUUID
+	content, err := mdm.Encode(doc)
+	if err != nil {
+		return Profile{}, err
+	}
+	sealed, err := r.Vault.Seal(contentPurpose(p.ID, p.Version), content)
+	if err != nil {
+		return Profile{}, err
+	}
+	types := payloadTypes(doc)
+	summary, err := json.Marshal(types)
+	if err != nil {
+		return Profile{}, fmt.Errorf("sum a profile up: %w", err)
+	}
+	p.Summary = string(summary)
+	if err := saveProfile(ctx, tx, p, fresh); err != nil {
+		if sqldb.IsUnique(err) {
+			return Profile{}, fault.New(fault.Conflict, "profile.identifier-taken",
+				"Another profile has the PayloadIdentifier %s already. Upload the file under that profile's name, or change its identifier.", identifier).On("identifier")
+		}
+		return Profile{}, err
+	}
+	if err := insertVersion(ctx, tx, p, payloadUUID, sealed, string(by), now); err != nil {
+		return Profile{}, err
+	}
+	if err := r.record(ctx, tx, by, "profile.add", "profile:"+p.ID, map[string]any{"name": name, "version": p.Version, "payloads": types}); err != nil {
+		return Profile{}, err
+	}
+	return p.profile(), r.markItem(ctx, tx, kindProfile, p.ID)
+}
+
+// unchanged tells whether doc says what the current version says already.
+func (r *Room) unchanged(ctx context.Context, q sqldb.Queryer, p profileRow, doc map[string]any) (bool, error) {
+	content, _, err := r.content(ctx, q, p.ID, p.Version)
+	if err != nil {
+		return false, err
+	}
+	var old map[string]any
+	if err := mdm.Decode(content, &old); err != nil {
+		return false, fmt.Errorf("read profile %s: %w", p.ID, err)
+	}
+	encoded, err := mdm.Encode(doc) // numbers and texts take the form they have once stored
+	if err != nil {
+		return false, err
+	}
+	var now map[string]any
+	if err := mdm.Decode(encoded, &now); err != nil {
+		return false, err
+	}
+	delete(old, "PayloadUUID")
+	delete(now, "PayloadUUID")
+	return reflect.DeepEqual(old, now), nil
+}
+
+// content opens one version of a profile and gives its PayloadUUID.
+func (r *Room) content(ctx context.Context, q sqldb.Queryer, id string, version int64) ([]byte, string, error) {
+	row, err := selectVersion(ctx, q, id, version)
+	if err != nil {
+		return nil, "", fmt.Errorf("read profile %s: %w", id, err)
+	}
+	b, err := r.Vault.Open(contentPurpose(id, version), row.Content)
+	return b, row.PayloadUUID, err
+}
+
+// WiFiPayload is the Wi-Fi profile of this name as a tablet takes it.
+func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, name string) ([]byte, error) {
+	p, err := profileNamed(ctx, q, name, "")
+	if err != nil {
+		return nil, unknownOr(err, name)
+	}
+	if !strings.Contains(p.Summary, `"com.apple.wifi.managed"`) {
+		return nil, fault.New(fault.Invalid, "profile.no-wifi", "Profile %s holds no Wi-Fi network, so an iPad could not come back with it. Name one that does.", name).On("wifi")
+	}
+	b, _, err := r.content(ctx, q, p.ID, p.Version)
+	return b, err
+}
+
+// Profiles lists them by name.
+func (r *Room) Profiles(ctx context.Context, q sqldb.Queryer) ([]Profile, error) {
+	rows, err := allProfiles(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("list profiles: %w", err)
+	}
+	out := make([]Profile, 0, len(rows))
+	for _, p := range rows {
+		out = append(out, p.profile())
+	}
+	return out, nil
+}
+
+// ProfileByName finds one.
+func (r *Room) ProfileByName(ctx context.Context, q sqldb.Queryer, name string) (Profile, error) {
+	p, err := profileNamed(ctx, q, name, "")
+	return p.profile(), unknownOr(err, name)
+}
+
+func unknownOr(err error, name string) error {
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return fault.New(fault.NotFound, "profile.unknown", "There is no profile %s. See `ranzen profile list` for those there are.", mdm.Clean(name))
+	}
+	if err != nil {
+		return fmt.Errorf("find profile: %w", err)
+	}
+	return nil
+}
+
+// RemoveProfile removes a profile that is assigned to nobody. Tablets that still
+// have it lose it.
+func (r *Room) RemoveProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, name string) error {
+	p, err := profileNamed(ctx, tx, name, tx.ForUpdate())
+	if err != nil {
+		return unknownOr(err, name)
+	}
+	if err := r.unassigned(ctx, tx, kindProfile, p.ID, name); err != nil {
+		return err
+	}
+	if err := removeRow(ctx, tx, "profiles", p.ID, r.Clock.Now()); err != nil {
+		return err
+	}
+	return r.record(ctx, tx, by, "profile.remove", "profile:"+p.ID, map[string]any{"name": name})
+}
+
+func (r *Room) unassigned(ctx context.Context, tx *sqldb.Tx, kind, id, name string) error {
+	n, err := countAssignments(ctx, tx, kind, id)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return fault.New(fault.Conflict, kind+".assigned",
+			"%s is assigned in %d places. Take it back there first (ranzen assignment list, ranzen unassign): then the iPads lose it too.", name, n)
+	}
+	return nil
+}
+
+// cleanName is a name people assign by.
+func cleanName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if name == "" || utf8.RuneCountInString(name) > 100 || name != mdm.Clean(name) {
+		return "", fault.New(fault.Invalid, "name.invalid", "A name has 1 to 100 characters and no control characters.").On("name")
+	}
+	return name, nil
+}
+
+// freeName keeps profiles and apps from sharing a name: they are assigned by it.
+func (r *Room) freeName(ctx context.Context, q sqldb.Queryer, name, other string) error {
+	n, err := countNamed(ctx, q, other, name)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return fault.New(fault.Conflict, "name.taken", "There is an %s called %s already, and both are assigned by name. Choose another.",
+			map[string]string{kindApp: "app", kindProfile: "(other) profile"}[other], name).On("name")
+	}
+	return nil
+}
+
+// parseProfile reads an upload and refuses what no tablet would take.
+func parseProfile(raw []byte) (map[string]any, error) {
+	if len(raw) == 0 {
+		return nil, notProfile("it is empty")
+	}
+	if len(raw) > maxProfile {
+		return nil, fault.New(fault.Invalid, "profile.large", "The file has more than 4 MB, which no profile has.")
+	}
+	content, _, err := certs.UnwrapCMS(raw)
+	if err != nil {
+		return nil, notProfile(guess(raw)).With(err)
+	}
+	var doc map[string]any
+	if err := mdm.DecodeUpload(content, &doc); err != nil {
+		return nil, notProfile(guess(raw)).With(err)
+	}
+	return doc, checkProfile(doc)
+}
+
+func notProfile(what string) *fault.Fault {
+	return fault.New(fault.Invalid, "profile.unreadable", "The file is not a configuration profile: %s. Upload a .mobileconfig.", what)
+}
+
+// guess tells which file somebody took for a profile.
+func guess(b []byte) string {
+	head := string(b[:min(len(b), 200)])
+	switch {
+	case strings.Contains(head, "PRIVATE KEY"):
+		return "it is a private key; keep it to yourself"
+	case strings.Contains(head, "BEGIN CERTIFICATE"):
+		return "it is a certificate; make a profile of it with `ranzen profile certificate`"
+	case strings.HasPrefix(head, "PK"):
+		return "it is an archive or an app"
+	case strings.HasPrefix(head, "%PDF"):
+		return "it is a PDF"
+	case strings.HasPrefix(head, "{"):
+		return "it is JSON"
+	case strings.HasPrefix(strings.TrimSpace(head), "<!DOCTYPE html"), strings.HasPrefix(strings.TrimSpace(head), "<html"):
+		return "it is a web page"
+	case strings.HasPrefix(head, "0\x82") || strings.HasPrefix(head, "0\x80"):
+		return "it is a certificate, a key store (.p12) or a broken signature"
+	}
+	return "it is no property list, or a broken one"
+}

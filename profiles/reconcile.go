@@ -1,0 +1,149 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ranzen/internal/audit"
+	"ranzen/internal/commands"
+	"ranzen/internal/sqldb"
+)
+
+// origin is who orders what the plan orders.
+const origin = audit.System
+
+// Reconcile plans up to 500 marked tablets and tells how many it looked at.
+// Marks, items and commands change in one transaction; a mark that is made
+// meanwhile waits for it and is found by the next call.
+func (r *Room) Reconcile(ctx context.Context) (int, error) {
+	due, err := anyDue(ctx, r.DB, r.Clock.Now()) // most seconds there is nothing, and nothing is written
+	if err != nil || !due {
+		return 0, err
+	}
+	n := 0
+	err = r.DB.Do(ctx, func(tx *sqldb.Tx) error {
+		now := r.Clock.Now()
+		marks, err := takeMarks(ctx, tx, now, chunk)
+		if n = len(marks); err != nil || n == 0 {
+			return err
+		}
+		ids := make([]string, n)
+		for i, m := range marks {
+			ids[i] = m.EnrollmentID
+		}
+		tablets, err := r.gather(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		return r.apply(ctx, tx, ids, tablets, now)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("plan marked tablets: %w", err)
+	}
+	return n, nil
+}
+
+// apply plans each tablet and writes it all set-wise. Each keeps a mark for the
+// next time somebody must look at it.
+func (r *Room) apply(ctx context.Context, tx *sqldb.Tx, ids []string, tablets map[string]tablet, now time.Time) error {
+	var orders []commands.Command
+	var rows []itemRow
+	again := map[time.Time][]string{}
+	for _, id := range ids {
+		o, changed, next := plan(tablets[id], now)
+		orders, rows = append(orders, o...), append(rows, changed...)
+		if !next.IsZero() {
+			next = next.Truncate(time.Minute).Add(time.Minute) // few different times are few statements
+			if soon := now.Add(time.Minute); next.Before(soon) {
+				next = soon
+			}
+			again[next] = append(again[next], id)
+		}
+	}
+	if err := upsertItems(ctx, tx, rows); err != nil {
+		return fmt.Errorf("write items: %w", err)
+	}
+	if _, err := r.Queue.Add(ctx, tx, orders...); err != nil {
+		return err
+	}
+	if err := dropMarks(ctx, tx, ids); err != nil {
+		return err
+	}
+	for at, list := range again {
+		if err := r.MarkAt(ctx, tx, at, list...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather reads what planning needs to know, set-wise.
+func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]tablet, error) {
+	known, err := r.Facts.Facts(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	devices := make([]string, 0, len(known))
+	for _, f := range known {
+		devices = append(devices, f.DeviceID)
+	}
+	groups, err := r.Schools.GroupsOf(ctx, q, devices)
+	if err != nil {
+		return nil, err
+	}
+	wished, err := wishes(ctx, q, devices)
+	if err != nil {
+		return nil, fmt.Errorf("read wishes: %w", err)
+	}
+	open, err := r.Queue.Open(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]tablet, len(known))
+	byScope := map[Scope][]wishRow{}
+	for _, w := range wished {
+		s := Scope{w.ScopeKind, w.ScopeID}
+		if w.ScopeKind == "all" {
+			s.ID = ""
+		}
+		byScope[s] = append(byScope[s], w)
+	}
+	for id, f := range known {
+		t := tablet{facts: f, wish: map[thing]int64{}, has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
+		add := func(s Scope) {
+			for _, w := range byScope[s] {
+				t.wish[thing{w.Kind, w.ItemID}] = w.Version
+			}
+		}
+		add(Scope{Kind: "all"})
+		add(Scope{"device", f.DeviceID})
+		for _, g := range groups[f.DeviceID] {
+			add(Scope{"group", g})
+		}
+		out[id] = t
+	}
+	return out, r.gatherState(ctx, q, ids, out)
+}
+
+func (r *Room) gatherState(ctx context.Context, q sqldb.Queryer, ids []string, out map[string]tablet) error {
+	rows, err := itemsOf(ctx, q, ids)
+	if err != nil {
+		return fmt.Errorf("read items: %w", err)
+	}
+	for _, row := range rows {
+		if t, ok := out[row.EnrollmentID]; ok && row.Generation == t.facts.Generation {
+			t.has[row.thing()] = row
+		}
+	}
+	lists, err := listsOf(ctx, q, ids)
+	if err != nil {
+		return fmt.Errorf("read lists: %w", err)
+	}
+	for _, l := range lists {
+		if t, ok := out[l.EnrollmentID]; ok && l.Generation == t.facts.Generation {
+			t.lists[l.Kind] = l.At.Time
+		}
+	}
+	return nil
+}

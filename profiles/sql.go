@@ -1,0 +1,167 @@
+package profiles
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"ranzen/internal/sqldb"
+)
+
+type profileRow struct {
+	ID         string     `db:"id"`
+	Name       string     `db:"name"`
+	Identifier string     `db:"identifier"`
+	Version    int64      `db:"version"`
+	CreatedAt  sqldb.Time `db:"created_at"`
+	UpdatedAt  sqldb.Time `db:"updated_at"`
+	Summary    string     `db:"summary"`
+}
+
+func (p profileRow) profile() Profile {
+	types := []string{}
+	_ = json.Unmarshal([]byte(p.Summary), &types) // written by us; shown empty rather than not at all
+	return Profile{ID: p.ID, Name: p.Name, Identifier: p.Identifier, Version: p.Version, Payloads: types, CreatedAt: p.CreatedAt.Time, UpdatedAt: p.UpdatedAt.Time}
+}
+
+const profileColumns = `p.id, p.name, p.identifier, p.version, p.created_at, p.updated_at,
+	COALESCE((SELECT v.summary FROM profile_versions v WHERE v.profile_id = p.id AND v.version = p.version), '') AS summary`
+
+func profileNamed(ctx context.Context, q sqldb.Queryer, name, lock string) (p profileRow, err error) {
+	err = q.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.name = ? AND p.removed_at IS NULL`+lock, strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", "")))
+	return p, err
+}
+
+func allProfiles(ctx context.Context, q sqldb.Queryer) (rows []profileRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT `+profileColumns+` FROM profiles p WHERE p.removed_at IS NULL ORDER BY p.name`)
+	return rows, err
+}
+
+func saveProfile(ctx context.Context, tx *sqldb.Tx, p profileRow, fresh bool) error {
+	if fresh {
+		_, err := tx.Exec(ctx, `INSERT INTO profiles (id, name, identifier, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`,
+			p.ID, p.Name, p.Identifier, p.Version, p.CreatedAt, p.UpdatedAt)
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE profiles SET version = ?, updated_at = ? WHERE id = ?`, p.Version, p.UpdatedAt, p.ID)
+	return err
+}
+
+func insertVersion(ctx context.Context, tx *sqldb.Tx, p profileRow, payloadUUID string, sealed []byte, by string, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO profile_versions (profile_id, version, payload_uuid, summary, content, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		p.ID, p.Version, payloadUUID, p.Summary, sealed, by, sqldb.At(now))
+	return err
+}
+
+type versionRow struct {
+	PayloadUUID string `db:"payload_uuid"`
+	Content     []byte `db:"content"`
+}
+
+func selectVersion(ctx context.Context, q sqldb.Queryer, id string, version int64) (v versionRow, err error) {
+	err = q.Get(ctx, &v, `SELECT payload_uuid, content FROM profile_versions WHERE profile_id = ? AND version = ?`, id, version)
+	return v, err
+}
+
+// removeRow marks a profile or an app as removed; its rows stay for tablets that
+// still have it.
+func removeRow(ctx context.Context, tx *sqldb.Tx, table, id string, now time.Time) error {
+	text := `UPDATE profiles SET removed_at = ? WHERE id = ?`
+	if table == "apps" {
+		text = `UPDATE apps SET removed_at = ? WHERE id = ?`
+	}
+	_, err := tx.Exec(ctx, text, sqldb.At(now), id)
+	return err
+}
+
+func countNamed(ctx context.Context, q sqldb.Queryer, kind, name string) (n int, err error) {
+	text := `SELECT COUNT(*) FROM profiles WHERE name = ? AND removed_at IS NULL`
+	if kind == kindApp {
+		text = `SELECT COUNT(*) FROM apps WHERE name = ? AND removed_at IS NULL`
+	}
+	err = q.Get(ctx, &n, text, name)
+	return n, err
+}
+
+type appRow struct {
+	ID       string `db:"id"`
+	Name     string `db:"name"`
+	AdamID   string `db:"adam_id"`
+	BundleID string `db:"bundle_id"`
+}
+
+func appNamed(ctx context.Context, q sqldb.Queryer, name string) (a appRow, err error) {
+	err = q.Get(ctx, &a, `SELECT id, name, adam_id, bundle_id FROM apps WHERE name = ? AND removed_at IS NULL`, strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", "")))
+	return a, err
+}
+
+func allApps(ctx context.Context, q sqldb.Queryer) (rows []appRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT id, name, adam_id, bundle_id FROM apps WHERE removed_at IS NULL ORDER BY name`)
+	return rows, err
+}
+
+func appByID(ctx context.Context, q sqldb.Queryer, id string) (a appRow, err error) {
+	err = q.Get(ctx, &a, `SELECT id, name, adam_id, bundle_id FROM apps WHERE id = ?`, id)
+	return a, err
+}
+
+func insertApp(ctx context.Context, tx *sqldb.Tx, a App, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO apps (id, name, adam_id, bundle_id, created_at) VALUES (?, ?, ?, ?, ?)`, a.ID, a.Name, a.AdamID, a.BundleID, sqldb.At(now))
+	return err
+}
+
+func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, by string, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (item_kind, item_id, scope_kind, scope_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, by, sqldb.At(now))
+	return err
+}
+
+func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope) (int64, error) {
+	return tx.Exec(ctx, `DELETE FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?`, it.Kind, it.ID, s.Kind, s.ID)
+}
+
+func countAssignments(ctx context.Context, q sqldb.Queryer, kind, id string) (n int, err error) {
+	err = q.Get(ctx, &n, `SELECT COUNT(*) FROM assignments WHERE item_kind = ? AND item_id = ?`, kind, id)
+	return n, err
+}
+
+type assignmentRow struct {
+	Kind      string     `db:"item_kind"`
+	ItemID    string     `db:"item_id"`
+	Name      string     `db:"name"`
+	ScopeKind string     `db:"scope_kind"`
+	ScopeID   string     `db:"scope_id"`
+	By        string     `db:"created_by"`
+	At        sqldb.Time `db:"created_at"`
+}
+
+func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.created_by, a.created_at
+		FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
+		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id ORDER BY a.created_at, a.id`)
+	return rows, err
+}
+
+func scopesOf(ctx context.Context, q sqldb.Queryer, kind, id string) ([]Scope, error) {
+	var rows []assignmentRow
+	if err := q.Select(ctx, &rows, `SELECT scope_kind, scope_id FROM assignments WHERE item_kind = ? AND item_id = ?`, kind, id); err != nil {
+		return nil, err
+	}
+	out := make([]Scope, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, Scope{r.ScopeKind, r.ScopeID})
+	}
+	return out, nil
+}
+
+func upsertMarks(ctx context.Context, tx *sqldb.Tx, ids []string, now, due time.Time) error {
+	args := make([]any, 0, 3*len(ids))
+	for _, id := range ids {
+		args = append(args, id, sqldb.At(now), sqldb.At(due))
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO marks (enrollment_id, marked_at, due_at) VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(ids)-1)+`
+		ON CONFLICT (enrollment_id) DO UPDATE SET marked_at = excluded.marked_at,
+			due_at = CASE WHEN excluded.due_at < marks.due_at THEN excluded.due_at ELSE marks.due_at END`, args...)
+	return err
+}

@@ -1,0 +1,161 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"ranzen/internal/sqldb"
+)
+
+// itemRow is one item on one tablet.
+type itemRow struct {
+	EnrollmentID string     `db:"enrollment_id"`
+	Kind         string     `db:"item_kind"`
+	ItemID       string     `db:"item_id"`
+	Generation   int64      `db:"generation"`
+	Desired      *int64     `db:"desired"`
+	Sent         *int64     `db:"sent"`
+	SentAt       sqldb.Time `db:"sent_at"`
+	AckAt        sqldb.Time `db:"acknowledged_at"`
+	Observed     *int64     `db:"observed"`
+	ObservedAt   sqldb.Time `db:"observed_at"`
+	State        string     `db:"state"`
+	Reason       string     `db:"reason"`
+	Failures     int64      `db:"failures"`
+	RetryAt      sqldb.Time `db:"retry_at"`
+	UpdatedAt    sqldb.Time `db:"updated_at"`
+}
+
+func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
+
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at`
+
+func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []itemRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?)`, enrollmentIDs)
+	return rows, err
+}
+
+func oneItem(ctx context.Context, tx *sqldb.Tx, enrollmentID string, th thing, generation int64) (r itemRow, found bool, err error) {
+	err = tx.Get(ctx, &r, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id = ? AND item_kind = ? AND item_id = ? AND generation = ?`,
+		enrollmentID, th.Kind, th.ID, generation)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
+func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
+	for len(rows) > 0 {
+		part := rows[:min(chunk, len(rows))]
+		rows = rows[len(part):]
+		args := make([]any, 0, 15*len(part))
+		for _, r := range part {
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt)
+		}
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
+			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
+				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
+				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at`, args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type listRow struct {
+	EnrollmentID string     `db:"enrollment_id"`
+	Kind         string     `db:"kind"`
+	Generation   int64      `db:"generation"`
+	At           sqldb.Time `db:"observed_at"`
+}
+
+func listsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []listRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT enrollment_id, kind, generation, observed_at FROM observations WHERE enrollment_id IN (?)`, enrollmentIDs)
+	return rows, err
+}
+
+func upsertList(ctx context.Context, tx *sqldb.Tx, enrollmentID, kind string, generation int64, body []byte, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO observations (enrollment_id, kind, generation, body, observed_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (enrollment_id, kind) DO UPDATE SET generation = excluded.generation, body = excluded.body, observed_at = excluded.observed_at`,
+		enrollmentID, kind, generation, string(body), sqldb.At(now))
+	return err
+}
+
+type wishRow struct {
+	Kind      string `db:"item_kind"`
+	ItemID    string `db:"item_id"`
+	ScopeKind string `db:"scope_kind"`
+	ScopeID   string `db:"scope_id"`
+	Version   int64  `db:"version"`
+}
+
+const wishSelect = `SELECT a.item_kind, a.item_id, a.scope_kind, a.scope_id, COALESCE(p.version, 1) AS version
+	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id`
+
+// wishes are the assignments to all and to groups, and those to these devices.
+func wishes(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (rows []wishRow, err error) {
+	if err := q.Select(ctx, &rows, wishSelect+` WHERE a.scope_kind IN ('all', 'group')`); err != nil {
+		return nil, err
+	}
+	var own []wishRow
+	if len(deviceIDs) > 0 {
+		err = q.Select(ctx, &own, wishSelect+` WHERE a.scope_kind = 'device' AND a.scope_id IN (?)`, deviceIDs)
+	}
+	return append(rows, own...), err
+}
+
+type markRow struct {
+	EnrollmentID string     `db:"enrollment_id"`
+	DueAt        sqldb.Time `db:"due_at"`
+}
+
+func anyDue(ctx context.Context, q sqldb.Queryer, now time.Time) (bool, error) {
+	var ids []string
+	err := q.Select(ctx, &ids, `SELECT enrollment_id FROM marks WHERE due_at <= ? LIMIT 1`, sqldb.At(now))
+	return len(ids) > 0, err
+}
+
+func takeMarks(ctx context.Context, tx *sqldb.Tx, now time.Time, limit int) (rows []markRow, err error) {
+	err = tx.Select(ctx, &rows, `SELECT enrollment_id, due_at FROM marks WHERE due_at <= ? ORDER BY due_at LIMIT ?`+tx.SkipLocked(), sqldb.At(now), limit)
+	return rows, err
+}
+
+func dropMarks(ctx context.Context, tx *sqldb.Tx, ids []string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM marks WHERE enrollment_id IN (?)`, ids)
+	return err
+}
+
+type versionName struct {
+	ProfileID   string `db:"profile_id"`
+	Version     int64  `db:"version"`
+	PayloadUUID string `db:"payload_uuid"`
+	Identifier  string `db:"identifier"`
+}
+
+// versionsOf names the profiles that these items are, and the versions that
+// these UUIDs are.
+func versionsOf(ctx context.Context, q sqldb.Queryer, profileIDs []string) (rows []versionName, err error) {
+	if len(profileIDs) == 0 {
+		return nil, nil
+	}
+	err = q.Select(ctx, &rows, `SELECT v.profile_id, v.version, v.payload_uuid, p.identifier FROM profile_versions v
+		JOIN profiles p ON p.id = v.profile_id WHERE v.profile_id IN (?)`, profileIDs)
+	return rows, err
+}
+
+func appsByID(ctx context.Context, q sqldb.Queryer, ids []string) (rows []appRow, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err = q.Select(ctx, &rows, `SELECT id, name, adam_id, bundle_id FROM apps WHERE id IN (?)`, ids)
+	return rows, err
+}
+
+func profileByID(ctx context.Context, q sqldb.Queryer, id string) (p profileRow, err error) {
+	err = q.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.id = ?`, id)
+	return p, err
+}
