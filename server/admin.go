@@ -29,7 +29,7 @@ func (s *Server) newAdmin() http.Handler {
 	})
 	guarded := http.NewCrossOriginProtection().Handler(sealed(checked(root)))
 	return device.Edge{
-		Listener: "admin", Log: s.Log, Clock: s.Clock,
+		Listener: "admin", Log: s.Log, Clock: s.Clock, Observe: s.metrics.observe,
 		Fail: func(w http.ResponseWriter, r *http.Request) { fail(w, r, fault.New(fault.Internal, "internal", "")) },
 	}.Wrap(guarded)
 }

@@ -9,6 +9,7 @@ import (
 
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
+	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 )
 
@@ -48,6 +49,9 @@ func (s *Server) apiGroups(api huma.API) {
 			if err != nil {
 				return nothing{}, err
 			}
+			if err := s.unassigned(ctx, tx, g.ID); err != nil {
+				return nothing{}, err
+			}
 			if err := s.Enroll.ReleaseGroup(ctx, tx, g.ID); err != nil {
 				return nothing{}, err
 			}
@@ -61,6 +65,20 @@ func (s *Server) apiGroups(api huma.API) {
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (nothing, error) {
 			return nothing{}, s.change(ctx, tx, by, in, s.Schools.DropFromGroup)
 		})
+}
+
+// unassigned refuses a group to which something is assigned.
+func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string) error {
+	wishes, err := s.Profiles.Assignments(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, w := range wishes {
+		if w.Scope.Kind == "group" && w.Scope.ID == groupID {
+			return fault.New(fault.Conflict, "group.in-use", "%s is assigned to this group. Unassign it first.", w.Name)
+		}
+	}
+	return nil
 }
 
 // change moves devices in or out of a group; what they should have may differ

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -53,19 +52,20 @@ type Server struct {
 	rights  map[string]auth.Right // by operation, for the test that none lacks one
 	devices http.Handler
 	admin   http.Handler
-	metrics http.Handler
+	metrics *metrics
 }
 
 // New puts the server together. It starts nothing.
 func New(d Deps) *Server {
 	s := &Server{Deps: d, views: views.New(d.DB, d.Clock), rights: map[string]auth.Right{}}
+	s.metrics = s.newMetrics()
 	s.devices = device.New(device.Deps{
 		DB: d.DB, Clock: d.Clock, Log: d.Log, Certs: d.Certs, Queue: d.Queue, Enroll: d.Enroll,
 		PublicURL: d.Config.PublicURL, Organization: d.Config.Organization,
 		TrustedProxies: d.Config.TrustedProxies, CertHeader: d.Config.CertHeader,
+		Observe: s.metrics.observe,
 	})
 	s.admin = s.newAdmin()
-	s.metrics = http.NotFoundHandler()
 	return s
 }
 
@@ -76,11 +76,4 @@ func (s *Server) Devices() http.Handler { return s.devices }
 func (s *Server) Admin() http.Handler { return s.admin }
 
 // Metrics answers Prometheus.
-func (s *Server) Metrics() http.Handler { return s.metrics }
-
-// Loops runs all background work until ctx ends, then waits for what is in
-// flight. Any number of processes may run it on one database.
-func (s *Server) Loops(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
+func (s *Server) Metrics() http.Handler { return s.metrics.handler }

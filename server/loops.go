@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"ranzen/internal/sqldb"
+)
+
+// loop is background work that is done again and again.
+type loop struct {
+	name  string
+	every time.Duration
+	alone bool // by one process at a time; else each does its own
+	do    func(context.Context) error
+}
+
+// leaseSlack is how much longer than its period a process holds a job: the next
+// turn renews it, and a process that died is replaced soon.
+const leaseSlack = 30 * time.Second
+
+func (s *Server) loops() []loop {
+	return []loop{
+		{"contacts", time.Second, false, s.Enroll.FlushSeen},
+		{"refusals", time.Second, false, s.Certs.FlushRefusals},
+		{"tokens", time.Minute, false, s.Auth.FlushUsed},
+		{"audit", time.Second, true, s.Audit.Chain},
+		{"queue", 15 * time.Second, true, s.Queue.Sweep},
+		{"inventory", time.Minute, true, s.Enroll.QueueInventory},
+		{"renewals", 10 * time.Minute, true, s.Enroll.QueueRenewals},
+		{"certificates", time.Hour, true, s.Certs.Sweep},
+		{"answers", 10 * time.Minute, true, s.forgetAnswers},
+	}
+}
+
+// Loops runs all background work until ctx ends, then waits for what is in
+// flight. Any number of processes may run it on one database. What a loop could
+// not do now it does at its next turn: all of it is derived from rows.
+func (s *Server) Loops(ctx context.Context) error {
+	holder := sqldb.NewID()
+	var all sync.WaitGroup
+	all.Go(func() { s.Queue.RunWaker(ctx) })
+	all.Go(func() { s.Profiles.Run(ctx) })
+	for _, l := range s.loops() {
+		all.Go(func() { s.repeat(ctx, l, holder) })
+	}
+	all.Wait()
+	// What is only in memory is written once more, and the jobs are given away.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for _, l := range s.loops() {
+		if !l.alone {
+			s.turn(last, l)
+		}
+	}
+	return s.DB.Do(last, func(tx *sqldb.Tx) error { return dropLeases(last, tx, holder) })
+}
+
+func (s *Server) repeat(ctx context.Context, l loop, holder string) {
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	var until time.Time // how long the job is ours
+	for {
+		mine := !l.alone
+		if l.alone {
+			mine, until = s.hold(ctx, l, holder, until)
+		}
+		if mine {
+			s.turn(ctx, l)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// hold takes or keeps a job. A lease that lasts beyond the next turn is not
+// written again.
+func (s *Server) hold(ctx context.Context, l loop, holder string, until time.Time) (bool, time.Time) {
+	now := s.Clock.Now()
+	if now.Add(l.every).Before(until) {
+		return true, until
+	}
+	next, mine := now.Add(l.every+leaseSlack), false
+	err := s.DB.Do(ctx, func(tx *sqldb.Tx) (err error) {
+		mine, err = takeLease(ctx, tx, l.name, holder, now, next)
+		return err
+	})
+	if err != nil {
+		s.failed(ctx, l, err)
+		return false, time.Time{}
+	}
+	return mine, next
+}
+
+func (s *Server) turn(ctx context.Context, l loop) {
+	if err := l.do(ctx); err != nil {
+		s.failed(ctx, l, err)
+	}
+}
+
+func (s *Server) failed(ctx context.Context, l loop, err error) {
+	if ctx.Err() == nil {
+		s.Log.ErrorContext(ctx, "background work failed and is tried again", "loop", l.name, "err", err)
+	}
+}
+
+// keepAnswers is how long a write with an Idempotency-Key can be repeated.
+const keepAnswers = 24 * time.Hour
+
+func (s *Server) forgetAnswers(ctx context.Context) error {
+	return s.DB.Do(ctx, func(tx *sqldb.Tx) error { return forgetAnswers(ctx, tx, s.Clock.Now().Add(-keepAnswers)) })
+}
