@@ -44,7 +44,7 @@ func (q *Queue) Cancel(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, id 
 func (q *Queue) Clear(ctx context.Context, tx *sqldb.Tx, enrollmentID, reason string) error {
 	now := sqldb.At(q.clk.Now())
 	_, err := tx.Exec(ctx, `UPDATE commands SET
-			finished_at = CASE WHEN once AND state = 'sent' THEN NULL ELSE ? END,
+			finished_at = CASE WHEN once AND state = 'sent' THEN NULL ELSE CAST(? AS BIGINT) END,
 			reason = CASE WHEN once AND state = 'sent' THEN '`+uncertainReason+`' ELSE ? END,
 			state = CASE WHEN once AND state = 'sent' THEN 'uncertain' ELSE 'dropped' END
 		WHERE enrollment_id = ? AND `+open, now, mdm.Clean(reason), enrollmentID)
