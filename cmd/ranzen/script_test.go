@@ -22,6 +22,19 @@ type stage struct {
 
 type stageKey struct{}
 
+// errors are the lines of the servers' logs that tell of mistakes of ours.
+func (s *stage) errors() string {
+	var out []string
+	for _, cmd := range s.served {
+		for line := range strings.Lines(fmt.Sprint(cmd.Stderr)) {
+			if strings.Contains(line, `"level":"ERROR"`) {
+				out = append(out, line)
+			}
+		}
+	}
+	return strings.Join(out, "")
+}
+
 func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
 
 // scriptCommands are what scripts can do beyond testscript's own.
@@ -125,7 +138,7 @@ func cmdPoll(ts *testscript.TestScript, neg bool, args []string) {
 		cmd, err = f.report(stageOf(ts).ctx, cmd.CommandUUID, status)
 	}
 	if neg != (err != nil) {
-		ts.Fatalf("the tablet was told %v, %v", told, err)
+		ts.Fatalf("the tablet was told %v, %v\n%s", told, err, stageOf(ts).errors())
 	}
 	fmt.Fprintln(ts.Stdout(), strings.Join(told, "\n")) //nolint:errcheck // a test's
 }
