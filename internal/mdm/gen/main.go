@@ -1,168 +1,277 @@
-// Gen makes internal/mdm/apple.json of a folder with Apple's device management
-// schema: which commands and restrictions iPads know, with keys and types, and
-// none of Apple's sentences.
+// Gen writes the table of Apple's commands and restrictions that iPads know, from
+// Apple's schema:
 //
-//	go run ./internal/mdm/gen OUT SCHEMA…
+//	go run ./internal/mdm/gen -schema DIR [-schema DIR/newer] -out internal/mdm/table.go
 //
-// Later folders replace what earlier ones say.
+// Trees are read in order; a file of a later one replaces that of the same path.
+// A CHANGES.md in a tree names commands that were removed with -release. Only names,
+// types and versions are taken, none of Apple's sentences.
 package main
 
 import (
-	"encoding/json"
-	"errors"
+	"bytes"
+	"flag"
 	"fmt"
-	"io/fs"
+	"go/format"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-type platform struct {
-	Introduced string `yaml:"introduced"`
-	Supervised *bool  `yaml:"supervised"`
-	Removed    string `yaml:"removed"`
-}
-
-type key struct {
-	Key         string              `yaml:"key"`
-	Type        string              `yaml:"type"`
-	Presence    string              `yaml:"presence"`
-	SupportedOS map[string]platform `yaml:"supportedOS"`
-	Range       []any               `yaml:"rangelist"`
-	Subkeys     []key               `yaml:"subkeys"`
-}
-
-type document struct {
+// payload is one file of mdm/commands. Source: Apple, device-management, docs/schema.md.
+type payload struct {
 	Payload struct {
-		RequestType string              `yaml:"requesttype"`
-		PayloadType string              `yaml:"payloadtype"`
-		SupportedOS map[string]platform `yaml:"supportedOS"`
-	} `yaml:"payload"`
+		RequestType string    `yaml:"requesttype"`
+		Supported   supported `yaml:"supportedOS"`
+	}
 	Keys []key `yaml:"payloadkeys"`
 }
 
-// Key is one key of a command.
-type Key struct {
-	Type     string         `json:"type"`
-	Required bool           `json:"required,omitempty"`
-	Values   []any          `json:"values,omitempty"`
-	Keys     map[string]Key `json:"keys,omitempty"`
-	Item     *Key           `json:"item,omitempty"`
+type supported struct {
+	IOS *release `yaml:"iOS"`
 }
 
-// Command is one of Apple's commands.
-type Command struct {
-	Supervised bool           `json:"supervised,omitempty"`
-	Since      string         `json:"since,omitempty"`
-	Keys       map[string]Key `json:"keys,omitempty"`
+type release struct {
+	Introduced, Deprecated, Removed string
+	Supervised                      bool
+	SharedIPad                      struct{ Mode string } `yaml:"sharedipad"`
 }
 
-type tables struct {
-	Commands     map[string]Command `json:"commands"`
-	Restrictions map[string]string  `json:"restrictions"`
+type key struct {
+	Key       string
+	Supported supported `yaml:"supportedOS"`
+	Type      string
+	Presence  string
+	Range     []string `yaml:"rangelist"`
+	Sub       []key    `yaml:"subkeys"`
 }
+
+type trees []string
+
+func (t *trees) String() string     { return strings.Join(*t, " ") }
+func (t *trees) Set(s string) error { *t = append(*t, s); return nil }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	var schemas trees
+	flag.Var(&schemas, "schema", "folder of Apple's schema; later ones replace files of earlier ones")
+	out := flag.String("out", "", "file to write")
+	release := flag.String("release", "27.0", "the iPadOS of the last schema: what its CHANGES.md calls removed went with it")
+	flag.Parse()
+	if err := run(schemas, *release, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	if len(args) < 2 {
-		return errors.New("usage: go run ./internal/mdm/gen OUT SCHEMA…")
+func run(schemas []string, release, out string) error {
+	if len(schemas) == 0 || out == "" {
+		return fmt.Errorf("-schema and -out are needed")
 	}
-	out := tables{Commands: map[string]Command{}, Restrictions: map[string]string{}}
-	for _, dir := range args[1:] {
-		if err := readTree(dir, &out); err != nil {
-			return err
-		}
-	}
-	if len(out.Commands) == 0 || len(out.Restrictions) == 0 {
-		return errors.New("no commands or no restrictions found: is that Apple's schema?")
-	}
-	b, err := json.MarshalIndent(out, "", " ")
+	files, removed, err := gather(schemas, release)
 	if err != nil {
-		return fmt.Errorf("write the table: %w", err)
+		return err
 	}
-	return os.WriteFile(args[0], append(b, '\n'), 0o600)
+	known, err := restrictions(schemas)
+	if err != nil {
+		return err
+	}
+	src, err := table(files, removed, known)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, src, 0o644)
 }
 
-func readTree(dir string, out *tables) error {
-	err := filepath.WalkDir(filepath.Join(dir, "mdm"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && d.Name() == "checkin" {
-			return filepath.SkipDir // these are what tablets send
-		}
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
-			return err
-		}
-		b, err := os.ReadFile(path) //nolint:gosec // named on the command line
+var gone = regexp.MustCompile(`^- Removed: mdm/commands/([a-z.]+\.yaml)$`)
+
+// gather finds the newest file of each name, and the release that removed it.
+func gather(schemas []string, release string) (files map[string]string, removed map[string]string, err error) {
+	files, removed = map[string]string{}, map[string]string{}
+	for _, dir := range schemas {
+		found, err := filepath.Glob(filepath.Join(dir, "mdm/commands/*.yaml"))
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		var doc document
-		if err := yaml.Unmarshal(b, &doc); err != nil {
-			// One file of Apple's refers to itself, which YAML forbids.
-			fmt.Fprintf(os.Stderr, "gen: %s is left out: %v\n", path, err)
-			return nil
+		if len(found) == 0 {
+			return nil, nil, fmt.Errorf("%s has no mdm/commands/*.yaml", dir)
 		}
-		add(out, doc)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", dir, err)
-	}
-	return nil
-}
-
-func add(out *tables, doc document) {
-	os, there := doc.Payload.SupportedOS["iOS"]
-	switch {
-	case !there || os.Introduced == "n/a" || os.Introduced == "":
-	case doc.Payload.RequestType != "":
-		c := Command{Since: os.Introduced, Keys: keysOf(doc.Keys)}
-		c.Supervised = os.Supervised != nil && *os.Supervised
-		out.Commands[doc.Payload.RequestType] = c
-	case doc.Payload.PayloadType == "com.apple.applicationaccess":
-		for _, k := range doc.Keys {
-			if onPads(k) {
-				out.Restrictions[k.Key] = kind(k.Type)
+		for _, f := range found {
+			files[filepath.Base(f)] = f
+		}
+		changes, err := os.ReadFile(filepath.Join(dir, "CHANGES.md"))
+		if err != nil {
+			continue // the first publications had none
+		}
+		for line := range strings.Lines(string(changes)) {
+			if m := gone.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+				removed[m[1]] = release
 			}
 		}
 	}
+	return files, removed, nil
 }
 
-func onPads(k key) bool {
-	os, there := k.SupportedOS["iOS"]
-	return !there || os.Introduced != "n/a"
-}
-
-func kind(t string) string { return strings.Trim(t, "<>") }
-
-func keysOf(list []key) map[string]Key {
-	if len(list) == 0 {
-		return nil
-	}
-	out := map[string]Key{}
-	for _, k := range list {
-		if onPads(k) {
-			out[k.Key] = keyOf(k)
+// restrictions finds the newest list of them: type by type, sorted.
+func restrictions(schemas []string) (map[string][]string, error) {
+	var p payload
+	for _, dir := range schemas {
+		b, err := os.ReadFile(filepath.Join(dir, "mdm/profiles/com.apple.applicationaccess.yaml"))
+		if err != nil {
+			continue
+		}
+		p = payload{}
+		if err := yaml.Unmarshal(b, &p); err != nil {
+			return nil, fmt.Errorf("restrictions of %s: %w", dir, err)
 		}
 	}
-	return out
+	known := map[string][]string{}
+	for _, k := range p.Keys {
+		if k.Supported.IOS == nil || runsOnIPads(*k.Supported.IOS) {
+			t := strings.Trim(k.Type, "<>")
+			known[t] = append(known[t], k.Key)
+		}
+	}
+	if len(known) == 0 {
+		return nil, fmt.Errorf("no schema has restrictions")
+	}
+	return known, nil
 }
 
-func keyOf(k key) Key {
-	o := Key{Type: kind(k.Type), Required: k.Presence == "required", Values: k.Range}
-	switch {
-	case o.Type == "array" && len(k.Subkeys) > 0:
-		item := keyOf(k.Subkeys[0])
-		o.Item = &item
-	case o.Type == "dictionary":
-		o.Keys = keysOf(k.Subkeys)
+func table(files, removed map[string]string, known map[string][]string) ([]byte, error) {
+	specs := map[string]string{}
+	for name, path := range files {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var p payload
+		if err := yaml.Unmarshal(b, &p); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		ios := p.Payload.Supported.IOS
+		if ios == nil || !runsOnIPads(*ios) {
+			continue
+		}
+		if ios.Removed == "" {
+			ios.Removed = removed[name]
+		}
+		var w bytes.Buffer
+		fmt.Fprintf(&w, "RequestType: %q, ", p.Payload.RequestType)
+		writeRelease(&w, *ios)
+		if mode := ios.SharedIPad.Mode; mode == "required" || mode == "forbidden" {
+			fmt.Fprintf(&w, "SharedIPad: %q, ", mode)
+		}
+		if err := writeKeys(&w, p.Keys); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		specs[p.Payload.RequestType] = w.String()
 	}
-	return o
+	names := make([]string, 0, len(specs))
+	for n := range specs {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+
+	var w bytes.Buffer
+	fmt.Fprintf(&w, "// Code generated by internal/mdm/gen from %d files of Apple's schema; DO NOT EDIT.\n// See NOTICE.\n\npackage mdm\n\n", len(files))
+	w.WriteString("// CommandNames lists Apple's commands for iPads, sorted.\nfunc CommandNames() []string {\n\treturn []string{\n")
+	for _, n := range names {
+		fmt.Fprintf(&w, "%q,\n", n)
+	}
+	w.WriteString("}\n}\n\n// CommandSpecOf finds a command by its RequestType.\nfunc CommandSpecOf(requestType string) (CommandSpec, bool) {\n\tswitch requestType {\n")
+	for _, n := range names {
+		fmt.Fprintf(&w, "case %q:\nreturn CommandSpec{%s}, true\n", n, strings.TrimSuffix(specs[n], ", "))
+	}
+	w.WriteString("}\nreturn CommandSpec{}, false\n}\n")
+	w.WriteString("\n// RestrictionType is the type of one of Apple's restrictions for iPads.\nfunc RestrictionType(key string) (kind string, known bool) {\n\tswitch key {\n")
+	for _, t := range types {
+		if keys := known[t]; len(keys) > 0 {
+			slices.Sort(keys)
+			for i := range keys {
+				keys[i] = strconv.Quote(keys[i])
+			}
+			fmt.Fprintf(&w, "case %s:\nreturn %q, true\n", strings.Join(slices.Compact(keys), ",\n"), t)
+		}
+	}
+	w.WriteString("}\nreturn \"\", false\n}\n")
+	return format.Source(w.Bytes())
+}
+
+// runsOnIPads tells whether any iPadOS has it: the first was 13.
+func runsOnIPads(r release) bool {
+	if r.Introduced == "n/a" {
+		return false
+	}
+	for _, v := range []string{r.Deprecated, r.Removed} {
+		major, _, _ := strings.Cut(v, ".")
+		if n, err := strconv.Atoi(major); err == nil && n < 13 {
+			return false
+		}
+	}
+	return true
+}
+
+func writeRelease(w *bytes.Buffer, r release) {
+	if r.Introduced != "" {
+		fmt.Fprintf(w, "Introduced: %q, ", r.Introduced)
+	}
+	if r.Deprecated != "" {
+		fmt.Fprintf(w, "Deprecated: %q, ", r.Deprecated)
+	}
+	if r.Removed != "" {
+		fmt.Fprintf(w, "Removed: %q, ", r.Removed)
+	}
+	if r.Supervised {
+		w.WriteString("Supervised: true, ")
+	}
+}
+
+var types = []string{"string", "integer", "real", "boolean", "date", "data", "array", "dictionary", "any"}
+
+func writeKeys(w *bytes.Buffer, keys []key) error {
+	var inner bytes.Buffer
+	for _, k := range keys {
+		r := release{}
+		if k.Supported.IOS != nil {
+			r = *k.Supported.IOS
+		}
+		if !runsOnIPads(r) {
+			continue
+		}
+		t := strings.Trim(k.Type, "<>")
+		if !slices.Contains(types, t) {
+			return fmt.Errorf("%s has the type %q, which is none", k.Key, k.Type)
+		}
+		values, sub := k.Range, k.Sub
+		if t == "string" { // queries: what may be asked is written as keys below
+			for _, s := range sub {
+				if s.Supported.IOS == nil || runsOnIPads(*s.Supported.IOS) {
+					values = append(values, s.Key)
+				}
+			}
+			sub = nil
+		}
+		fmt.Fprintf(&inner, "{Name: %q, Type: %q, ", k.Key, t)
+		if k.Presence == "required" {
+			inner.WriteString("Required: true, ")
+		}
+		writeRelease(&inner, r)
+		if len(values) > 0 {
+			fmt.Fprintf(&inner, "Values: %#v, ", values)
+		}
+		if err := writeKeys(&inner, sub); err != nil {
+			return err
+		}
+		inner.Truncate(inner.Len() - len(", "))
+		inner.WriteString("},\n")
+	}
+	if inner.Len() > 0 {
+		fmt.Fprintf(w, "Keys: []KeySpec{\n%s}, ", inner.Bytes())
+	}
+	return nil
 }
