@@ -43,7 +43,7 @@ func (s *Server) Loops(ctx context.Context) error {
 	all.Go(func() { s.Queue.RunWaker(ctx) })
 	all.Go(func() { s.Profiles.Run(ctx) })
 	for _, l := range s.loops() {
-		all.Go(func() { s.repeat(ctx, l, holder) })
+		all.Go(func() { s.keepAt(ctx, l, holder) })
 	}
 	all.Wait()
 	// What is only in memory is written once more, and the jobs are given away.
@@ -57,7 +57,7 @@ func (s *Server) Loops(ctx context.Context) error {
 	return s.DB.Do(last, func(tx *sqldb.Tx) error { return dropLeases(last, tx, holder) })
 }
 
-func (s *Server) repeat(ctx context.Context, l loop, holder string) {
+func (s *Server) keepAt(ctx context.Context, l loop, holder string) {
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	var until time.Time // how long the job is ours
@@ -107,9 +107,6 @@ func (s *Server) failed(ctx context.Context, l loop, err error) {
 		s.Log.ErrorContext(ctx, "background work failed and is tried again", "loop", l.name, "err", err)
 	}
 }
-
-// keepAnswers is how long a write with an Idempotency-Key can be repeated.
-const keepAnswers = 24 * time.Hour
 
 func (s *Server) forgetAnswers(ctx context.Context) error {
 	return s.DB.Do(ctx, func(tx *sqldb.Tx) error { return forgetAnswers(ctx, tx, s.Clock.Now().Add(-keepAnswers)) })

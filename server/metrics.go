@@ -21,6 +21,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	handler  http.Handler
 
 	mu     sync.Mutex
 	counts views.Counts
@@ -30,7 +31,7 @@ type metrics struct {
 // countEvery bounds how often a scrape reads the database.
 const countEvery = 15 * time.Second
 
-func newMetrics(s *Server) *metrics {
+func (s *Server) newMetrics() *metrics {
 	m := &metrics{
 		s: s, registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ranzen_requests_total", Help: "Requests answered."}, []string{"listener", "route", "status"}),
@@ -39,18 +40,20 @@ func newMetrics(s *Server) *metrics {
 		}, []string{"listener", "route"}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m)
+	numbers := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	m.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			http.NotFound(w, r)
+			return
+		}
+		numbers.ServeHTTP(w, r)
+	})
 	return m
 }
 
 func (m *metrics) observe(listener, route string, status int, seconds float64) {
 	m.requests.WithLabelValues(listener, route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(listener, route).Observe(seconds)
-}
-
-func (m *metrics) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
-	return mux
 }
 
 // Describe implements prometheus.Collector: none, since labels vary.

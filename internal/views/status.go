@@ -61,11 +61,13 @@ func (r *Room) Counts(ctx context.Context) (Counts, error) {
 			&c.Placeholder: `SELECT COUNT(*) FROM enrollments WHERE placeholder AND state IN ('enrolling', 'enrolled')`,
 			&c.PushWaiting: `SELECT COUNT(*) FROM push_targets WHERE due_at IS NOT NULL AND refused_at IS NULL`,
 			&c.PushRefused: `SELECT COUNT(*) FROM push_targets WHERE refused_at IS NOT NULL`,
-			&c.Marks:       `SELECT COUNT(*) FROM marks`,
 		} {
 			if err = q.Get(ctx, dst, query); err != nil {
 				return fmt.Errorf("count: %w", err)
 			}
+		}
+		if err = q.Get(ctx, &c.Marks, `SELECT COUNT(*) FROM marks WHERE due_at <= ?`, sqldb.At(now)); err != nil {
+			return fmt.Errorf("marks: %w", err)
 		}
 		if err = q.Get(ctx, &c.Renewals, `SELECT COUNT(*) FROM certificates WHERE state = 'pinned' AND not_after < ?`, sqldb.At(now.Add(30*24*time.Hour))); err != nil {
 			return fmt.Errorf("certificates: %w", err)
