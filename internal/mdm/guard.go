@@ -94,26 +94,25 @@ func (s *scanner) next() (tag, error) {
 		rest := s.b[from:]
 		switch {
 		case bytes.HasPrefix(rest, []byte("<!--")):
-			if err := s.skip(from, "-->"); err != nil {
+			if err := s.skip(from+len("<!--"), "-->"); err != nil {
 				return tag{}, err
 			}
 		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
-			if err := s.skip(from, "]]>"); err != nil {
+			if err := s.skip(from+len("<![CDATA["), "]]>"); err != nil {
 				return tag{}, err
 			}
 		case bytes.HasPrefix(rest, []byte("<?")):
-			if err := s.skip(from, "?>"); err != nil {
+			if err := s.skip(from+len("<?"), "?>"); err != nil {
 				return tag{}, err
 			}
 		case bytes.HasPrefix(rest, []byte("<!")):
-			if err := s.skip(from, ">"); err != nil {
-				return tag{}, err
-			}
-			if bytes.IndexByte(s.b[from:s.i], '[') >= 0 || !bytes.HasPrefix(rest, []byte("<!DOCTYPE")) {
+			end := tagEnd(rest)
+			if end < 0 || !bytes.HasPrefix(rest, []byte("<!DOCTYPE")) || bytes.ContainsAny(rest[1:end], "[<") {
 				return tag{}, fmt.Errorf("a document type with declarations: %w", ErrSyntax)
 			}
+			s.i = from + end + 1
 		default:
-			end := bytes.IndexByte(rest, '>')
+			end := tagEnd(rest)
 			if end < 0 {
 				return tag{}, fmt.Errorf("a tag without an end: %w", ErrSyntax)
 			}
@@ -123,6 +122,8 @@ func (s *scanner) next() (tag, error) {
 	}
 }
 
+// skip goes behind the next end; from is behind the beginning, since "<!-->" is
+// no comment yet.
 func (s *scanner) skip(from int, end string) error {
 	at := bytes.Index(s.b[from:], []byte(end))
 	if at < 0 {
@@ -130,6 +131,29 @@ func (s *scanner) skip(from int, end string) error {
 	}
 	s.i = from + at + len(end)
 	return nil
+}
+
+// tagEnd finds the > that ends a tag: not one in quotes, behind which a decoder
+// would see elements that we counted as text.
+func tagEnd(b []byte) int {
+	end := bytes.IndexByte(b, '>')
+	if end < 0 || bytes.IndexAny(b[:end], `"'`) < 0 {
+		return end
+	}
+	var quote byte
+	for i, c := range b {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '>':
+			return i
+		}
+	}
+	return -1
 }
 
 func tagOf(inner []byte, from, to int) tag {
@@ -151,6 +175,7 @@ const (
 	maxBinary       = 8 << 20
 	maxBinaryDepth  = 16
 	maxBinaryVisits = 65_536
+	maxBinaryBytes  = 32 << 20 // of texts and data, counted each time they are referred to
 )
 
 // guardBinary walks a binary property list as a decoder would, and counts its
@@ -178,6 +203,7 @@ type walk struct {
 	b                                   []byte
 	offsetSize, refSize, objects, table uint64
 	visits                              int
+	bytes                               uint64
 }
 
 func (w *walk) number(at, size uint64) uint64 {
@@ -225,11 +251,11 @@ func (w *walk) visit(ref uint64, depth int) error {
 		}
 		return nil
 	case 4, 5: // data, ASCII
-		return bounded(n, room)
+		return w.content(n, room)
 	case 6: // UTF-16
-		return bounded(n, room/2)
+		return w.content(2*n, room)
 	case 8: // UID
-		return bounded(n+1, room)
+		return w.content(n+1, room)
 	case 10, 12: // array, set
 		return w.all(at, n, room/w.refSize, depth)
 	case 13: // dictionary: keys, then values
@@ -241,9 +267,12 @@ func (w *walk) visit(ref uint64, depth int) error {
 	return ErrSyntax
 }
 
-func bounded(n, room uint64) error {
-	if n > room {
+func (w *walk) content(n, room uint64) error {
+	if n > room || n > maxBinary {
 		return ErrSyntax
+	}
+	if w.bytes += n; w.bytes > maxBinaryBytes {
+		return ErrSize
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ package mdm
 
 import (
 	"bytes"
+	"encoding/xml"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -40,14 +42,26 @@ func DecodeUpload(b []byte, v any) error {
 
 func decode(b []byte, v any) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v: %w", p, ErrSyntax)
+		if recover() != nil {
+			err = fmt.Errorf("a value cannot be read: %w", ErrSyntax) // what panicked may quote it
 		}
 	}()
 	if err := plist.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%w: %w", ErrSyntax, err)
+		return fmt.Errorf("%s: %w", harmless(err), ErrSyntax)
 	}
 	return nil
+}
+
+// harmless tells what is wrong without the value that is wrong, which plist's and
+// strconv's errors quote: it may be a token.
+func harmless(err error) string {
+	if s, ok := errors.AsType[*xml.SyntaxError](err); ok {
+		return fmt.Sprintf("line %d is not well-formed", s.Line)
+	}
+	if t, ok := errors.AsType[plist.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf("a value is no %s", t.Type)
+	}
+	return "a value cannot be read"
 }
 
 // Encode writes v as an XML property list.

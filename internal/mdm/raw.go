@@ -39,6 +39,9 @@ func BuildRaw(requestType string, args map[string]string) (map[string]any, error
 	}
 	slices.Sort(paths) // a dictionary comes before its own keys, and errors are the same each time
 	for _, path := range paths {
+		if err := printable(path, path); err != nil {
+			return nil, err
+		}
 		if err := put(top, body, path, args[path]); err != nil {
 			return nil, err
 		}
@@ -197,8 +200,8 @@ func typed(k KeySpec, path string, v any, depth int) (any, error) {
 		if !isText {
 			return wrong()
 		}
-		if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
-			return nil, fault.New(fault.Invalid, "send.characters", "%s holds characters that a property list cannot carry.", quoted(path)).On(path)
+		if err := printable(path, text); err != nil {
+			return nil, err
 		}
 		return allowed(k, path, text, text)
 	case "integer":
@@ -276,6 +279,9 @@ func dictionaryOf(k KeySpec, path string, d map[string]any, depth int) (any, err
 		if !ok {
 			return nil, unknownKey(k, path, name)
 		}
+		if err := printable(join(path, name), name); err != nil {
+			return nil, err
+		}
 		t, err := typed(sub, join(path, name), d[name], depth+1)
 		if err != nil {
 			return nil, err
@@ -350,7 +356,7 @@ func free(path string, v any, depth int) (any, error) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for _, name := range sortedKeys(v) {
-			if _, err := typed(KeySpec{Type: "string"}, join(path, name), name, 0); err != nil {
+			if err := printable(join(path, name), name); err != nil {
 				return nil, err
 			}
 			t, err := free(join(path, name), v[name], depth+1)
@@ -450,6 +456,13 @@ func quoted(s string) string {
 		s = string([]rune(s)[:60]) + "…"
 	}
 	return `"` + s + `"`
+}
+
+func printable(path, text string) error {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
+		return fault.New(fault.Invalid, "send.characters", "%s holds characters that a property list cannot carry.", quoted(path)).On(Clean(path))
+	}
+	return nil
 }
 
 func unprintable(r rune) bool {

@@ -2,8 +2,8 @@ package mdm
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
-	"html"
 )
 
 // ErrorItem is one link of an error chain, the outermost first.
@@ -42,13 +42,15 @@ func ParseReport(b []byte) (*Report, error) {
 	err := eachKey(b, func(key string, value []byte, kind string) error {
 		switch into := texts[key]; {
 		case into != nil && kind == "string":
-			*into = text(value)
+			s, err := text(value)
+			*into = Clean(s)
+			return err
 		case into != nil:
 			return fmt.Errorf("%s is not text: %w", key, ErrSyntax)
 		case key == "NotOnConsole":
 			r.NotOnConsole = kind == "true"
-		case key == "ErrorChain" && kind == "array":
-			return decode(alone(value), &r.ErrorChain)
+		case key == "ErrorChain":
+			r.ErrorChain = chain(value)
 		}
 		return nil
 	})
@@ -61,29 +63,46 @@ func ParseReport(b []byte) (*Report, error) {
 	return r, nil
 }
 
+const (
+	maxChain      = 16 // Apple's longest known has 3
+	maxChainBytes = 64 << 10
+)
+
+// chain reads an error chain as far as it can be read. One that cannot is no
+// reason to refuse the report: the tablet would send it again and again.
+func chain(element []byte) []ErrorItem {
+	var items []ErrorItem
+	if len(element) > maxChainBytes || decode(alone(element), &items) != nil {
+		return []ErrorItem{{English: "the tablet's error chain cannot be read"}}
+	}
+	items = items[:min(len(items), maxChain)]
+	for i, e := range items {
+		items[i] = ErrorItem{Code: e.Code, Domain: Clean(e.Domain), Localized: Clean(e.Localized), English: Clean(e.English)}
+	}
+	return items
+}
+
 // alone makes an element a document.
 func alone(element []byte) []byte {
-	return append(append([]byte("<plist>"), element...), "</plist>"...)
+	const begin, end = "<plist>", "</plist>"
+	b := make([]byte, 0, len(begin)+len(element)+len(end))
+	return append(append(append(b, begin...), element...), end...)
 }
 
 // text is what an element of text says.
-func text(element []byte) string {
+func text(element []byte) (string, error) {
 	from, to := bytes.IndexByte(element, '>')+1, bytes.LastIndexByte(element, '<')
-	if from > to || from == 0 {
-		return "" // <string/>
+	if from > to {
+		return "", nil // <string/>
 	}
-	inner := element[from:to]
-	if bytes.IndexByte(inner, '<') >= 0 { // a comment or CDATA inside
-		var s string
-		if decode(alone(element), &s) != nil {
-			return ""
-		}
-		return s
+	if bytes.IndexAny(element[1:to], "<& ") < 0 {
+		return string(element[from:to]), nil
 	}
-	if bytes.IndexByte(inner, '&') < 0 {
-		return string(inner)
+	var s string // entities, comments, CDATA, attributes
+	if err := xml.Unmarshal(element, &s); err != nil {
+		return "", fmt.Errorf("%s: %w", harmless(err), ErrSyntax)
 	}
-	return html.UnescapeString(string(inner))
+	return s, nil
 }
 
 // eachKey calls do with the keys of the outermost dictionary, and the element
@@ -118,7 +137,10 @@ func eachKey(b []byte, do func(key string, value []byte, kind string) error) err
 				continue
 			}
 			if string(t.name) == "key" {
-				key, hasKey = text(b[keyFrom:t.to]), true
+				if key, err = text(b[keyFrom:t.to]); err != nil {
+					return err
+				}
+				hasKey = true
 				continue
 			}
 			if kind != string(t.name) {
