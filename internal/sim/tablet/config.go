@@ -47,7 +47,20 @@ type Config struct {
 	// LateBy is how long a late answer waits; 0 is 50 ms. Only with Awkward.
 	LateBy time.Duration
 
+	// Store is what the App Store has, by adam ID; an app that is not in it is
+	// called com.example.app<adam ID>.
+	Store map[int64]string
+	// AppName is asked before Store, if it is set; "" is not found.
+	AppName func(adam int64) string
+	// RenewQuietly makes a renewed identity show up with the next message instead
+	// of with Authenticate and TokenUpdate, as iPads do when only the SCEP payload
+	// changed (micromdm #557).
+	RenewQuietly bool
+	Code         bool // a passcode is set
+
 	On func(Event) // told what happens; called from the tablet's goroutine
+
+	rules rules // shared by a fleet
 }
 
 // Signature is how Mdm-Signature is written. The zero value is what iPads send:
@@ -84,6 +97,8 @@ type Event struct {
 	TabletCount     int       `json:"count,omitempty"`
 	SupervisedCount int       `json:"supervised_count,omitempty"`
 	Tablets         []State   `json:"tablets,omitempty"`
+
+	token, topic, magic string // for the courier; nobody else may see them
 }
 
 // fill completes a Config from its seed: the same seed and index, the same iPad.

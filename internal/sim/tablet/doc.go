@@ -23,7 +23,7 @@
 // Events (field event; most have serial and at):
 //
 //	keys              done, total                 keys made so far
-//	started           tablets, supervised         the fleet is ready to enroll
+//	started           count, supervised_count     the fleet is ready to enroll
 //	enrolled          serial, udid, supervised, name, times (how often enrolled so far)
 //	enroll-failed     serial, error
 //	command           serial, uuid, request_type, status (Acknowledged, Error, NotNow, CommandFormatError), error
@@ -54,6 +54,7 @@
 //	remove-profile    serials, identifier         by hand, in Settings
 //	unenroll          serials                     removes management by hand: CheckOut
 //	erase             serials                     by hand, in Settings: no word to the server
+//	store             adam_id, bundle_id          what the App Store calls an app
 //	snapshot          serials
 //	stop                                          ends; so do the end of the input and the context
 //

@@ -1,10 +1,14 @@
 package tablet
 
 import (
+	"bufio"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"ranzen/internal/clock"
@@ -28,12 +32,98 @@ type Options struct {
 	Wait       bool           // do not enroll by itself; wait for the command enroll
 
 	Unlicensed []int64
+	Store      map[int64]string // adam ID to bundle ID; more can come by the command store
 	AppTime    time.Duration
+	Code       bool // the tablets have a passcode
 	Signature  Signature
 }
+
+// Order is a line of the fleet's input.
+type Order struct {
+	Do         string   `json:"do"`
+	ID         string   `json:"id"`
+	Serials    []string `json:"serials"`
+	URL        string   `json:"url"`
+	Identifier string   `json:"identifier"`
+	From       string   `json:"from"`
+	AdamID     int64    `json:"adam_id"`
+	BundleID   string   `json:"bundle_id"`
+}
+
+// maxOrder bounds a line: a list of 10,000 serials has 130 kB.
+const maxOrder = 1 << 20
 
 // RunProcess keeps a fleet until ctx ends, in says stop or ends. It returns nil
 // then; an error is one of the options or of writing events.
 func RunProcess(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
-	return errors.New("not written yet")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := &eventWriter{out: json.NewEncoder(out), broken: cancel}
+	// The input is read from the start, so that a parent that dies ends its fleet
+	// even while keys are made. The reader ends with its input; a process that
+	// ends does not wait for it.
+	orders := make(chan Order)
+	go readOrders(ctx, cancel, in, orders, lines.write)
+	f, err := NewFleet(ctx, o, lines.write)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = nil
+		}
+		return errors.Join(err, lines.end())
+	}
+	f.Run(ctx, cancel, orders)
+	return lines.end()
+}
+
+// eventWriter writes one event a line. When nobody reads any more the fleet ends.
+type eventWriter struct {
+	mu     sync.Mutex
+	out    *json.Encoder
+	err    error
+	broken context.CancelFunc
+}
+
+func (w *eventWriter) write(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	if w.err = w.out.Encode(e); w.err != nil {
+		w.broken()
+	}
+}
+
+func (w *eventWriter) end() error {
+	w.write(Event{Event: "stopped"})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return fmt.Errorf("write events: %w", w.err)
+	}
+	return nil
+}
+
+func readOrders(ctx context.Context, cancel context.CancelFunc, in io.Reader, orders chan<- Order, tell func(Event)) {
+	defer cancel()
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, maxOrder)
+	for s.Scan() {
+		if len(s.Bytes()) == 0 {
+			continue
+		}
+		var o Order
+		if err := json.Unmarshal(s.Bytes(), &o); err != nil {
+			tell(Event{Event: "failed", Error: "This line is no command: " + err.Error()})
+			continue
+		}
+		select {
+		case orders <- o:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if err := s.Err(); err != nil {
+		tell(Event{Event: "failed", Error: "The commands cannot be read any further: " + err.Error()})
+	}
 }

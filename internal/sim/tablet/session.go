@@ -1,0 +1,225 @@
+package tablet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Command is what the server handed over. Body is the dictionary Command.
+type Command struct {
+	UUID        string
+	RequestType string
+	Body        map[string]any
+}
+
+// Report is an answer to a command; Extra are keys beside the status.
+type Report struct {
+	UUID   string
+	Status string
+	Extra  map[string]any
+}
+
+// rounds bounds a session: a server that hands over the same command for ever
+// must be noticed.
+const rounds = 1000
+
+// Poll connects: Idle, then one command after the other until there is none.
+// ErrOffline and ErrUnenrolled tell why it could not; a server that ends the
+// management with a 403 is no error.
+func (t *Tablet) Poll(ctx context.Context) error {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	if _, err := t.managed(); err != nil {
+		return err
+	}
+	return t.session(ctx)
+}
+
+func (t *Tablet) session(ctx context.Context) error {
+	c, err := t.idle(ctx)
+	for n := 0; c != nil && err == nil; n++ {
+		if n == rounds {
+			err = fmt.Errorf("the server handed over more than %d commands in one session", rounds)
+			break
+		}
+		c, err = t.answer(ctx, c)
+	}
+	t.tellApps()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return t.failed("poll-failed", err)
+	}
+	return err
+}
+
+// Idle opens a session and gives the first command; nil if there is none.
+func (t *Tablet) Idle(ctx context.Context) (*Command, error) {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	return t.idle(ctx)
+}
+
+func (t *Tablet) idle(ctx context.Context) (*Command, error) {
+	drowsy := t.chance(t.cfg.Awkward / 2)
+	t.mu.Lock()
+	t.count.polls++
+	t.drowsy = drowsy
+	t.mu.Unlock()
+	return t.send(ctx, map[string]any{"Status": "Idle"})
+}
+
+// Answer executes a command, answers it and gives the next.
+func (t *Tablet) Answer(ctx context.Context, c *Command) (*Command, error) {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	return t.answer(ctx, c)
+}
+
+func (t *Tablet) answer(ctx context.Context, c *Command) (*Command, error) {
+	r := t.execute(ctx, c)
+	t.record(c, r)
+	if t.chance(t.cfg.Awkward / 10) {
+		if err := pause(ctx, t.cfg.LateBy); err != nil {
+			return nil, err
+		}
+	}
+	next, err := t.report(ctx, r)
+	if err == nil && t.chance(t.cfg.Awkward/5) {
+		// The connection broke before the answer was read, so the tablet says it
+		// again. A command that came with the lost answer is lost too, until the
+		// server offers it again.
+		t.mu.Lock()
+		t.putOff = true
+		t.mu.Unlock()
+		next, err = t.report(ctx, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.afterwards(ctx, c, r, next)
+}
+
+// Report sends an answer of the test's making and gives the next command.
+func (t *Tablet) Report(ctx context.Context, r Report) (*Command, error) {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	return t.report(ctx, r)
+}
+
+func (t *Tablet) report(ctx context.Context, r Report) (*Command, error) {
+	message := map[string]any{"Status": r.Status, "CommandUUID": r.UUID}
+	for k, v := range r.Extra {
+		message[k] = v
+	}
+	return t.send(ctx, message)
+}
+
+func (t *Tablet) send(ctx context.Context, message map[string]any) (*Command, error) {
+	m, err := t.managed()
+	if err != nil {
+		return nil, err
+	}
+	message["UDID"] = t.cfg.UDID
+	body, err := t.put(ctx, m, m.serverURL, typeCommand, message)
+	if err != nil {
+		return nil, t.ended(err)
+	}
+	if len(body) == 0 {
+		return nil, nil //nolint:nilnil // no command is no error
+	}
+	top, err := decode(body)
+	if err != nil {
+		return nil, err
+	}
+	c := &Command{UUID: text(top, "CommandUUID"), Body: dict(top, "Command")}
+	c.RequestType = text(c.Body, "RequestType")
+	switch {
+	case c.UUID == "":
+		return nil, errors.New("the server's command has no CommandUUID")
+	case c.RequestType == "":
+		return nil, errors.New("the server's command has no RequestType")
+	case len(top) != 2:
+		return nil, fmt.Errorf("the server's command has %d keys beside CommandUUID and Command", len(top)-2)
+	}
+	return c, nil
+}
+
+// record keeps and tells what was answered.
+func (t *Tablet) record(c *Command, r Report) {
+	said := ""
+	if items, ok := r.Extra["ErrorChain"].([]any); ok && len(items) > 0 {
+		if last, ok := items[len(items)-1].(map[string]any); ok {
+			said = text(last, "LocalizedDescription")
+		}
+	}
+	t.mu.Lock()
+	t.log = append(t.log, Entry{UUID: c.UUID, RequestType: c.RequestType, Status: r.Status, Error: said, At: t.cfg.Clock.Now()})
+	if len(t.log) > LogLength {
+		t.log = t.log[len(t.log)-LogLength:]
+	}
+	if r.Status == "NotNow" {
+		t.putOff = true
+	}
+	t.mu.Unlock()
+	t.emit(Event{Event: "command", UUID: c.UUID, RequestType: c.RequestType, Status: r.Status, Error: said})
+}
+
+// eraseOrder waits until the answer to EraseDevice is on its way.
+type eraseOrder struct {
+	profile, wifi []byte
+	again         bool // Return to Service
+}
+
+// afterwards does what a command does once it is answered.
+func (t *Tablet) afterwards(ctx context.Context, c *Command, r Report, next *Command) (*Command, error) {
+	if r.Status != "Acknowledged" {
+		return next, nil
+	}
+	switch c.RequestType {
+	case "EraseDevice":
+		return nil, t.eraseNow(ctx)
+	case "RestartDevice":
+		t.Reboot()
+		t.emit(Event{Event: "restarted"})
+		if t.State().Offline {
+			return nil, nil //nolint:nilnil // the session ends
+		}
+		t.mu.Lock()
+		t.putOff = true
+		t.mu.Unlock()
+		return nil, nil //nolint:nilnil // the session ends
+	}
+	t.mu.Lock()
+	leaving, m := t.leaving, t.mgmt
+	t.mu.Unlock()
+	if leaving && m != nil {
+		t.sayGoodbye(ctx, m)
+		t.unenroll("the server removed the enrollment profile")
+		return nil, nil //nolint:nilnil // the session ends
+	}
+	return next, nil
+}
+
+// eraseNow forgets everything; with Return to Service the tablet enrolls again
+// by itself.
+func (t *Tablet) eraseNow(ctx context.Context) error {
+	t.mu.Lock()
+	order := t.erasePending
+	t.reset()
+	t.count.erased++
+	t.mu.Unlock()
+	t.emit(Event{Event: "erased", ReturnToService: order != nil && order.again})
+	if order == nil || !order.again {
+		return nil
+	}
+	if order.wifi != nil { // without it, it has to be Ethernet
+		p, bad := t.rules.readProfile(order.wifi, t.cfg.Supervised)
+		if bad != nil {
+			return t.failed("enroll-failed", fmt.Errorf("return to service: the Wi-Fi profile: %w", bad))
+		}
+		t.mu.Lock()
+		t.profiles = append(t.profiles, p)
+		t.mu.Unlock()
+	}
+	return t.enrollWith(ctx, order.profile)
+}
