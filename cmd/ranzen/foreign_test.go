@@ -31,19 +31,20 @@ import (
 
 // enrolmentProfile is what a tablet reads in an enrollment profile.
 type enrolmentProfile struct {
-	PayloadContent []struct {
-		PayloadType    string
-		PayloadUUID    string
-		ServerURL      string
-		CheckInURL     string
-		Topic          string
-		AccessRights   int
-		SignMessage    bool
-		CheckOut       bool     `plist:"CheckOutWhenRemoved"`
-		Capabilities   []string `plist:"ServerCapabilities"`
-		IdentityUUID   string   `plist:"IdentityCertificateUUID"`
-		PayloadContent any
-	}
+	PayloadContent []enrolmentPayload
+}
+
+type enrolmentPayload struct {
+	PayloadType             string
+	PayloadUUID             string
+	ServerURL               string
+	CheckInURL              string
+	Topic                   string
+	AccessRights            int
+	SignMessage             bool
+	CheckOutWhenRemoved     bool
+	ServerCapabilities      []string
+	IdentityCertificateUUID string
 }
 
 // scepPayload is the part of it that leads to an identity.
@@ -84,15 +85,15 @@ func readProfile(signed []byte) (p enrolmentProfile, s scepPayload, err error) {
 	if err := plist.Unmarshal(p7.Content, &p); err != nil {
 		return p, s, err
 	}
-	for _, c := range p.PayloadContent {
-		if c.PayloadType == "com.apple.security.scep" {
-			again, err := plist.Marshal(c.PayloadContent)
-			if err != nil {
-				return p, s, err
-			}
-			if err := plist.Unmarshal(again, &s); err != nil {
-				return p, s, err
-			}
+	// The SCEP payload's PayloadContent is a dictionary, the root's is data.
+	var all struct{ PayloadContent []map[string]any }
+	if err := plist.Unmarshal(p7.Content, &all); err != nil {
+		return p, s, err
+	}
+	for _, c := range all.PayloadContent {
+		if inner, ok := c["PayloadContent"].(map[string]any); ok && c["PayloadType"] == "com.apple.security.scep" {
+			s.URL, _ = inner["URL"].(string)
+			s.Challenge, _ = inner["Challenge"].(string)
 		}
 	}
 	if s.Challenge == "" {

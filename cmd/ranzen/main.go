@@ -191,6 +191,8 @@ type SimulateCmd struct {
 	Supervised float64       `default:"0.67" placeholder:"SHARE" help:"Share of iPads that were prepared: 0 to 1."`
 	Awkward    float64       `default:"0" placeholder:"RATE" help:"How often they say NotNow, answer twice or late: 0 to 1."`
 	Poll       time.Duration `default:"1m" placeholder:"DURATION" help:"How often an iPad connects without being pushed."`
+	AppTime    time.Duration `default:"1s" placeholder:"DURATION" help:"How long an app takes to install, on average."`
+	Steered    bool          `help:"Read what the iPads shall do from standard input, one JSON document a line: enroll, lock, snapshot, stop."`
 }
 
 // Run is kong's.
