@@ -47,8 +47,6 @@ func owned(requestType string) (instead string, is bool) {
 		return "Use `ranzen device sound`", true
 	case "ClearPasscode":
 		return "Use `ranzen device clear-passcode`", true
-	case "RestartDevice":
-		return "Use `ranzen device restart`", true
 	case "ActivationLockBypassCode":
 		return "The server asks for the code by itself and keeps it sealed", true
 	case "DeviceConfigured":
