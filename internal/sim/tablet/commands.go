@@ -324,7 +324,7 @@ func (t *Tablet) eraseDevice(_ context.Context, c *Command) (map[string]any, *ch
 		order.again = true
 		order.profile, _ = back["MDMProfileData"].([]byte)
 		order.wifi, _ = back["WiFiProfileData"].([]byte)
-		p, bad := t.rules.readProfile(order.profile, t.cfg.Supervised)
+		p, bad := t.rules.readProfile(order.profile)
 		switch {
 		case order.profile == nil:
 			// Needed by a tablet that Automated Device Enrollment does not know.
@@ -335,7 +335,7 @@ func (t *Tablet) eraseDevice(_ context.Context, c *Command) (map[string]any, *ch
 			return nil, refuse(mdmDomain, 12008, "MDMProfileData has no MDM payload.")
 		}
 		if order.wifi != nil {
-			if w, bad := t.rules.readProfile(order.wifi, t.cfg.Supervised); bad != nil {
+			if w, bad := t.rules.readProfile(order.wifi); bad != nil {
 				return nil, bad.under(mdmDomain, 12008, "WiFiProfileData is unusable.")
 			} else if w.payload("com.apple.wifi.managed") == nil {
 				return nil, refuse(mdmDomain, 12008, "WiFiProfileData has no Wi-Fi payload.")
@@ -353,7 +353,7 @@ func (t *Tablet) clearPasscode(_ context.Context, c *Command) (map[string]any, *
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if string(token) != string(t.mgmt.unlockToken) {
-		return nil, refuse("MCPasscodeErrorDomain", 5013, "The passcode cannot be cleared: the unlock token is not this device's.")
+		return nil, refuse(passcodeDomain, 5013, "The passcode cannot be cleared: the unlock token is not this device's.")
 	}
 	t.hasCode, t.locked = false, false
 	return nil, nil

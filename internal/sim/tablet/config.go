@@ -97,8 +97,6 @@ type Event struct {
 	TabletCount     int       `json:"count,omitempty"`
 	SupervisedCount int       `json:"supervised_count,omitempty"`
 	Tablets         []State   `json:"tablets,omitempty"`
-
-	token, topic, magic string // for the courier; nobody else may see them
 }
 
 // fill completes a Config from its seed: the same seed and index, the same iPad.

@@ -1,231 +1,233 @@
 package tablet
 
 import (
+	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
 
-// Enroll fetches an enrollment profile, or takes one that is given instead of a
-// URL, installs it by hand and connects for the first time.
-func (t *Tablet) Enroll(ctx context.Context, profile string) error {
-	t.talk.Lock()
-	defer t.talk.Unlock()
-	if !t.online() {
-		return ErrOffline
+// Enroll fetches the enrollment profile, installs it as a person does in
+// Settings, and answers the server's first commands.
+func (t *Tablet) Enroll(ctx context.Context, profileURL string) error {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	raw, err := t.fetchProfile(ctx, profileURL)
+	if err != nil {
+		return t.failed("enroll-failed", err)
 	}
-	if t.enrolled() != nil {
-		return ErrEnrolled
-	}
-	b := []byte(profile)
-	if strings.HasPrefix(profile, "http://") || strings.HasPrefix(profile, "https://") {
-		var err error
-		if b, err = t.fetch(ctx, profile); err != nil {
-			return err
-		}
-	}
-	if err := t.enroll(ctx, b); err != nil {
-		return err
+	return t.enrollWith(ctx, raw)
+}
+
+// EnrollWith is Enroll with a profile that is there already.
+func (t *Tablet) EnrollWith(ctx context.Context, profile []byte) error {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	return t.enrollWith(ctx, profile)
+}
+
+// enrollWith installs and goes through a first session; a session that fails
+// after TokenUpdate leaves the tablet enrolled.
+func (t *Tablet) enrollWith(ctx context.Context, profile []byte) error {
+	if err := t.install(ctx, profile); err != nil {
+		return t.failed("enroll-failed", err)
 	}
 	return t.session(ctx)
 }
 
-// enroll installs a management profile on a tablet that has none.
-func (t *Tablet) enroll(ctx context.Context, b []byte) error {
-	p, err := t.cfg.schema.readProfile(b)
+func (t *Tablet) install(ctx context.Context, raw []byte) error {
+	p, bad := t.rules.readProfile(raw)
+	if bad != nil {
+		return fmt.Errorf("the enrollment profile: %w", bad)
+	}
+	if p.payload("com.apple.mdm") == nil {
+		return errors.New("the enrollment profile has no payload com.apple.mdm")
+	}
+	if t.Enrolled() {
+		return ErrEnrolled
+	}
+	m, err := t.manage(ctx, p)
 	if err != nil {
-		return fmt.Errorf("read the enrollment profile: %w", err)
-	}
-	e, source, err := p.management()
-	if err != nil {
 		return err
 	}
-	// Its certificates are trusted before the identity is fetched.
-	t.with(func() { t.mem.profiles = append(t.mem.profiles, p) })
-	undo := func() { t.with(func() { t.drop(p.Identifier) }) }
-	if e.id, err = t.identity(ctx, source); err != nil {
-		undo()
+	t.mu.Lock()
+	m.token, m.magic, m.unlockToken = t.bytes(32), t.uuid(), t.bytes(64)
+	t.mu.Unlock()
+	if err := t.checkIn(ctx, m); err != nil {
 		return err
 	}
-	e.token, e.magic = t.random(32), t.uuid()
-	if e.rights&4 != 0 {
-		e.unlock = t.random(64)
+	t.mu.Lock()
+	t.mgmt, t.profiles = m, append(t.profiles, p)
+	t.count.enrollments++
+	times, name, supervised := t.count.enrollments, t.name, t.cfg.Supervised
+	t.mu.Unlock()
+	t.emit(Event{Event: "enrolled", UDID: t.cfg.UDID, Supervised: &supervised, Name: name, Times: times})
+	return t.bootstrapToken(ctx, m)
+}
+
+// checkIn sends Authenticate and TokenUpdate.
+func (t *Tablet) checkIn(ctx context.Context, m *management) error {
+	if _, err := t.put(ctx, m, m.checkInURL, typeCheckIn, t.authenticate(m)); err != nil {
+		return fmt.Errorf("Authenticate: %w", err)
 	}
-	if err := t.authenticate(ctx, e); err != nil {
-		undo()
-		return err
+	return t.tokenUpdate(ctx, m)
+}
+
+func (t *Tablet) authenticate(m *management) map[string]any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return map[string]any{
+		"MessageType": "Authenticate", "UDID": t.cfg.UDID, "Topic": m.topic, "SerialNumber": t.cfg.Serial,
+		"DeviceName": t.name, "Model": t.cfg.Model, "ModelName": t.cfg.ModelName, "ProductName": t.cfg.Product,
+		"OSVersion": t.cfg.OSVersion, "BuildVersion": t.cfg.BuildVersion,
 	}
-	if err := t.tokenUpdate(ctx, e, true); err != nil {
-		undo()
-		return err
+}
+
+func (t *Tablet) tokenUpdate(ctx context.Context, m *management) error {
+	message := map[string]any{
+		"MessageType": "TokenUpdate", "UDID": t.cfg.UDID, "Topic": m.topic, "Token": bytes.Clone(m.token), "PushMagic": m.magic,
+		"AwaitingConfiguration": false,
 	}
-	times := 0
-	t.with(func() {
-		t.mem.enr = e
-		t.state.Enrollments++
-		times = t.state.Enrollments
-	})
-	t.emit(Event{Event: "enrolled", UDID: t.cfg.UDID, Name: t.State().Name, Supervised: &t.cfg.Supervised, Times: times,
-		token: hex.EncodeToString(e.token), topic: e.topic, magic: e.magic})
+	// Only the first TokenUpdate of an enrollment has it, and only with the right
+	// to lock the device and remove its passcode (4).
+	if !m.unlockSent && m.rights&4 != 0 {
+		message["UnlockToken"] = m.unlockToken
+	}
+	if _, err := t.put(ctx, m, m.checkInURL, typeCheckIn, message); err != nil {
+		return fmt.Errorf("TokenUpdate: %w", err)
+	}
+	m.unlockSent = true
 	return nil
 }
 
-// identity gets the management identity a profile orders.
-func (t *Tablet) identity(ctx context.Context, source map[string]any) (*Identity, error) {
-	if text(source, "PayloadType") != "com.apple.security.scep" {
-		return nil, errors.New("this tablet takes its identity by SCEP only")
+// bootstrapToken is sent by iPadOS 26 to a server that wants it.
+func (t *Tablet) bootstrapToken(ctx context.Context, m *management) error {
+	if !t.cfg.Supervised || !slices.Contains(m.capabilities, "com.apple.mdm.bootstraptoken") || major(t.cfg.OSVersion) < 26 {
+		return nil
 	}
-	order, err := readSCEP(source)
-	if err != nil {
-		return nil, err
-	}
-	key, err := t.cfg.Keys.Take()
-	if err != nil {
-		return nil, err
-	}
-	client, err := t.http(nil)
-	if err != nil {
-		return nil, err
-	}
-	c := &scepClient{http: client, url: order.url, now: t.cfg.Clock.Now}
-	return c.fetchIdentity(ctx, key, order)
-}
-
-func (t *Tablet) checkIn(ctx context.Context, e *enrollment, kind string, more map[string]any) ([]byte, error) {
-	m := map[string]any{"MessageType": kind, "UDID": t.cfg.UDID, "Topic": e.topic}
-	for k, v := range more {
-		m[k] = v
-	}
-	b, err := t.put(ctx, e, typeCheckIn, m)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", kind, err)
-	}
-	return b, nil
-}
-
-// authenticate: Apple, mdm/checkin/authenticate.
-func (t *Tablet) authenticate(ctx context.Context, e *enrollment) error {
-	name := ""
-	t.with(func() { name = t.mem.name })
-	_, err := t.checkIn(ctx, e, "Authenticate", map[string]any{
-		"BuildVersion": t.cfg.BuildVersion, "DeviceName": name, "Model": t.cfg.Model, "ModelName": t.cfg.ModelName,
-		"OSVersion": t.cfg.OSVersion, "ProductName": t.cfg.Product, "SerialNumber": t.cfg.Serial,
+	t.mu.Lock()
+	token := t.bytes(48)
+	t.mu.Unlock()
+	_, err := t.put(ctx, m, m.checkInURL, typeCheckIn, map[string]any{
+		"MessageType": "SetBootstrapToken", "UDID": t.cfg.UDID, "BootstrapToken": token,
 	})
-	return err
-}
-
-// tokenUpdate: Apple, mdm/checkin/tokenupdate. The unlock token is in the first
-// one only.
-func (t *Tablet) tokenUpdate(ctx context.Context, e *enrollment, first bool) error {
-	m := map[string]any{"AwaitingConfiguration": false, "NotOnConsole": false, "PushMagic": e.magic, "Token": e.token}
-	if first && e.unlock != nil {
-		m["UnlockToken"] = e.unlock
+	if err != nil {
+		return fmt.Errorf("SetBootstrapToken: %w", err)
 	}
-	_, err := t.checkIn(ctx, e, "TokenUpdate", m)
-	return err
-}
-
-// NewToken lets Apple give the tablet another push token, which it tells the
-// server, without the unlock token.
-func (t *Tablet) NewToken(ctx context.Context) error {
-	t.talk.Lock()
-	defer t.talk.Unlock()
-	e := t.enrolled()
-	if e == nil {
-		return ErrUnenrolled
-	}
-	next := *e
-	next.token = t.random(32)
-	if err := t.tokenUpdate(ctx, &next, false); err != nil {
-		return err
-	}
-	t.with(func() { t.mem.enr = &next })
-	t.emit(Event{Event: "token", token: hex.EncodeToString(next.token), topic: next.topic, magic: next.magic})
 	return nil
 }
 
-// renew replaces the enrollment by a newer profile of the same identifier: a new
-// identity, then Authenticate and TokenUpdate with it.
-func (t *Tablet) renew(ctx context.Context, e *enrollment, p *installed) error {
-	next, source, err := p.management()
-	if err != nil {
-		return err
+func major(version string) int {
+	n := 0
+	for _, r := range version {
+		if r < '0' || r > '9' {
+			break
+		}
+		n = n*10 + int(r-'0')
 	}
-	if err := e.mayReplace(next); err != nil {
-		return err
-	}
-	if next.id, err = t.identity(ctx, source); err != nil {
-		return err
-	}
-	next.token, next.magic, next.unlock = e.token, e.magic, e.unlock
-	t.with(func() { t.place(p) })
-	if err := t.authenticate(ctx, next); err != nil {
-		return err
-	}
-	if err := t.tokenUpdate(ctx, next, false); err != nil {
-		return err
-	}
-	t.with(func() {
-		t.mem.enr = next
-		t.state.Renewals++
-	})
-	t.emit(Event{Event: "renewed"})
-	return nil
+	return n
 }
 
-// RemoveManagement removes the management profile by hand.
+// CheckIn sends any check-in message, for tests: the tablet adds its UDID.
+func (t *Tablet) CheckIn(ctx context.Context, message map[string]any) ([]byte, error) {
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	m, err := t.managed()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := message["UDID"]; !ok {
+		message["UDID"] = t.cfg.UDID
+	}
+	return t.put(ctx, m, m.checkInURL, typeCheckIn, message)
+}
+
+// RemoveManagement is a person who removes the management in Settings.
 func (t *Tablet) RemoveManagement(ctx context.Context) error {
-	t.talk.Lock()
-	defer t.talk.Unlock()
-	e := t.enrolled()
-	if e == nil {
-		return ErrUnenrolled
+	t.busy.Lock()
+	defer t.busy.Unlock()
+	m, err := t.managed()
+	if err != nil {
+		return err
 	}
-	if e.checkOut && t.online() {
-		_, _ = t.checkIn(ctx, e, "CheckOut", nil) // best effort, as an iPad's
-	}
-	t.unenroll("the management profile was removed by hand")
+	t.sayGoodbye(ctx, m)
+	t.unenroll("removed by hand")
 	return nil
 }
 
-// unenroll takes away all the server put there.
-func (t *Tablet) unenroll(why string) {
-	token := ""
-	t.with(func() {
-		if t.mem.enr != nil {
-			token = hex.EncodeToString(t.mem.enr.token)
-		}
-		t.mem.enr, t.mem.lost, t.pending = nil, nil, nil
-		t.mem.profiles = slices.DeleteFunc(t.mem.profiles, func(p *installed) bool { return p.Managed || isManagement(p) })
-		for id, a := range t.mem.apps {
-			if a.Managed {
-				delete(t.mem.apps, id)
-			}
-		}
+// sayGoodbye sends CheckOut once; that it may not arrive is its nature.
+func (t *Tablet) sayGoodbye(ctx context.Context, m *management) {
+	if !m.checkOut {
+		return
+	}
+	_, err := t.put(ctx, m, m.checkInURL, typeCheckIn, map[string]any{
+		"MessageType": "CheckOut", "UDID": t.cfg.UDID, "Topic": m.topic,
 	})
-	t.emit(Event{Event: "unenrolled", Error: why, token: token})
+	if err != nil {
+		t.mu.Lock()
+		t.lastError = "CheckOut: " + err.Error()
+		t.mu.Unlock()
+	}
 }
 
-func isManagement(p *installed) bool {
-	return slices.ContainsFunc(p.Payloads, func(x Payload) bool { return x.Type == "com.apple.mdm" })
-}
-
-// drop removes a profile, place installs one in place of its namesake; t.mu is held.
-func (t *Tablet) drop(identifier string) bool {
-	n := len(t.mem.profiles)
-	t.mem.profiles = slices.DeleteFunc(t.mem.profiles, func(p *installed) bool { return p.Identifier == identifier })
-	return len(t.mem.profiles) < n
-}
-
-func (t *Tablet) place(p *installed) {
-	for i, old := range t.mem.profiles {
-		if old.Identifier == p.Identifier {
-			t.mem.profiles[i] = p
-			return
+// unenroll forgets the management and all it brought.
+func (t *Tablet) unenroll(why string) {
+	t.mu.Lock()
+	t.mgmt = nil
+	t.profiles = slices.DeleteFunc(t.profiles, func(p *installed) bool { return p.managed || p.payload("com.apple.mdm") != nil })
+	for id, a := range t.apps {
+		if a.managed && a.flags&1 != 0 {
+			delete(t.apps, id)
+		} else {
+			a.managed = false
 		}
 	}
-	t.mem.profiles = append(t.mem.profiles, p)
+	t.lost, t.leaving = nil, false
+	t.mu.Unlock()
+	t.emit(Event{Event: "unenrolled", Error: why})
+}
+
+// managed gives the management if the tablet has one and a network.
+func (t *Tablet) managed() (*management, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.mgmt == nil:
+		return nil, ErrUnenrolled
+	case t.asleep || t.offline:
+		return nil, ErrOffline
+	}
+	return t.mgmt, nil
+}
+
+// bytes and uuid draw from the tablet's seed; t.mu is held.
+func (t *Tablet) bytes(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(t.rand.Uint32())
+	}
+	return b
+}
+
+func (t *Tablet) uuid() string {
+	b := t.bytes(16)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
+}
+
+// ended handles an answer that ends the management. A 403 with Apple's code is an
+// orderly end and no error; a 401 never is meant so.
+func (t *Tablet) ended(err error) error {
+	h, ok := errors.AsType[*HTTPError](err)
+	if !ok || !h.Ends() {
+		return err
+	}
+	t.unenroll(fmt.Sprintf("the server answered %d", h.Status))
+	if h.Status == http.StatusForbidden {
+		return nil
+	}
+	return err
 }

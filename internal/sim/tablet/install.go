@@ -10,7 +10,7 @@ import (
 // PayloadIdentifier replaces, another one adds.
 func (t *Tablet) installProfile(ctx context.Context, c *Command) (map[string]any, *chain) {
 	raw, _ := c.Body["Payload"].([]byte)
-	p, bad := t.rules.readProfile(raw, t.cfg.Supervised)
+	p, bad := t.rules.readProfile(raw)
 	if bad != nil {
 		return nil, bad.under(installDomain, 4001, "The profile could not be installed.")
 	}

@@ -4,191 +4,199 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
-	"fmt"
-	"net/url"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/smallstep/pkcs7"
 )
 
-// installed is a profile with what it does.
+// installed is a configuration profile on the tablet.
 type installed struct {
-	Profile
-	doc          map[string]any
-	payloads     []map[string]any
-	roots        []*x509.Certificate
-	ssids, clips []string
-	restrictions map[string]any
-	signers      []*x509.Certificate
-	locked       bool // PayloadRemovalDisallowed
+	top      map[string]any
+	payloads []map[string]any
+	managed  bool
+	signers  [][]byte // DER
 }
 
-// readProfile takes a .mobileconfig apart and refuses what Apple's schema does
-// not know. A signature must fit; by whom it is, an iPad only shows.
-func (s schema) readProfile(b []byte) (*installed, error) {
+func (p *installed) id() string { return text(p.top, "PayloadIdentifier") }
+
+func (p *installed) summary() Profile {
+	out := Profile{
+		Identifier: p.id(), UUID: text(p.top, "PayloadUUID"), Name: text(p.top, "PayloadDisplayName"),
+		Managed: p.managed, Signed: len(p.signers) > 0, Payloads: []Payload{},
+	}
+	for _, c := range p.payloads {
+		out.Payloads = append(out.Payloads, Payload{
+			Type: text(c, "PayloadType"), Identifier: text(c, "PayloadIdentifier"), UUID: text(c, "PayloadUUID"),
+		})
+	}
+	return out
+}
+
+func (p *installed) ssids() []string {
+	var out []string
+	for _, c := range p.payloads {
+		if text(c, "PayloadType") == "com.apple.wifi.managed" {
+			out = append(out, text(c, "SSID_STR"))
+		}
+	}
+	return out
+}
+
+// payload finds a payload by type, the first; nil if there is none.
+func (p *installed) payload(kind string) map[string]any {
+	for _, c := range p.payloads {
+		if text(c, "PayloadType") == kind {
+			return c
+		}
+	}
+	return nil
+}
+
+// byUUID finds a payload; case matters, as on an iPad.
+func (p *installed) byUUID(uuid string) map[string]any {
+	for _, c := range p.payloads {
+		if text(c, "PayloadUUID") == uuid {
+			return c
+		}
+	}
+	return nil
+}
+
+// roots are the certificates of root payloads.
+func (p *installed) roots() ([]*x509.Certificate, *chain) {
+	var out []*x509.Certificate
+	for _, c := range p.payloads {
+		switch text(c, "PayloadType") {
+		case "com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem":
+		default:
+			continue
+		}
+		raw, _ := c["PayloadContent"].([]byte)
+		if block, _ := pem.Decode(raw); block != nil {
+			raw = block.Bytes
+		}
+		cert, err := x509.ParseCertificate(raw)
+		if err != nil {
+			return nil, refuse(certificateDomain, 9005, "The certificate “%s” is malformed.", text(c, "PayloadDisplayName"))
+		}
+		out = append(out, cert)
+	}
+	return out, nil
+}
+
+// withoutCommon leaves out what every payload has.
+func withoutCommon(c map[string]any) map[string]any {
+	out := maps.Clone(c)
+	for _, k := range []string{
+		"PayloadIdentifier", "PayloadUUID", "PayloadType", "PayloadVersion", "PayloadDescription", "PayloadDisplayName", "PayloadOrganization",
+	} {
+		delete(out, k)
+	}
+	return out
+}
+
+// readProfile takes a profile apart as an iPad does before it asks to install it:
+// signature, structure, and each payload against the schema.
+func (r rules) readProfile(raw []byte) (*installed, *chain) {
 	p := &installed{}
-	if content, signers, err := unwrap(b); err != nil {
-		return nil, err
-	} else if content != nil {
-		b, p.signers, p.Signed = content, signers, true
+	if raw = bytes.TrimLeft(raw, "\r\n\t "); len(raw) > 0 && raw[0] == tagSequence {
+		p7, err := pkcs7.Parse(raw)
+		if err != nil {
+			return nil, refuse(installDomain, 4000, "The profile is neither a property list nor signed: %v.", err)
+		}
+		if err := p7.Verify(); err != nil {
+			return nil, refuse(profileDomain, 1004, "The profile's signature is bad: %v.", err)
+		}
+		for _, c := range p7.Certificates {
+			p.signers = append(p.signers, c.Raw)
+		}
+		raw = p7.Content
 	}
-	doc, err := decode(b)
+	top, err := decode(raw)
 	if err != nil {
-		return nil, err
+		return nil, refuse(profileDomain, 1000, "The profile is malformed: %v.", err)
 	}
-	if b := check(doc, s["toplevel"].keys...); b != nil {
-		return nil, b
+	p.top = top
+	if b := check(top, r["toplevel"].keys...); b != nil {
+		return nil, because(profileDomain, b)
 	}
-	p.doc, p.Identifier, p.UUID = doc, text(doc, "PayloadIdentifier"), text(doc, "PayloadUUID")
-	p.Name, p.locked = text(doc, "PayloadDisplayName"), flag(doc, "PayloadRemovalDisallowed")
-	if p.Identifier == "" || p.UUID == "" {
-		return nil, errors.New("the profile's PayloadIdentifier or PayloadUUID is empty")
-	}
-	seen := map[string]bool{p.UUID: true}
-	for i, v := range list(doc, "PayloadContent") {
-		payload, ok := v.(map[string]any)
+	for i, c := range list(top, "PayloadContent") {
+		m, ok := c.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("payload %d is not a dictionary", i)
+			return nil, refuse(profileDomain, 1003, "Payload %d is not a dictionary.", i)
 		}
-		if err := s.checkPayload(payload); err != nil {
-			return nil, fmt.Errorf("payload %d (%s): %w", i, text(payload, "PayloadType"), err)
+		if bad := r.checkPayload(m); bad != nil {
+			return nil, bad
 		}
-		id := text(payload, "PayloadUUID")
-		if seen[id] {
-			return nil, fmt.Errorf("payload %d: the PayloadUUID %s is there twice", i, id)
-		}
-		seen[id] = true
-		p.payloads = append(p.payloads, payload)
-		p.Payloads = append(p.Payloads, Payload{Type: text(payload, "PayloadType"), Identifier: text(payload, "PayloadIdentifier"), UUID: id})
+		p.payloads = append(p.payloads, m)
 	}
-	for i, payload := range p.payloads {
-		if err := p.use(payload); err != nil {
-			return nil, fmt.Errorf("payload %d (%s): %w", i, text(payload, "PayloadType"), err)
-		}
+	if len(p.payloads) == 0 {
+		return nil, refuse(profileDomain, 1005, "The profile is empty.")
+	}
+	if bad := p.checkWhole(); bad != nil {
+		return nil, bad
 	}
 	return p, nil
 }
 
-// unwrap opens a signed profile; nil content means that it is not signed.
-func unwrap(b []byte) (content []byte, signers []*x509.Certificate, err error) {
-	if len(b) == 0 || b[0] != tagSequence {
-		return nil, nil, nil
+func (r rules) checkPayload(m map[string]any) *chain {
+	kind := text(m, "PayloadType")
+	s, strict := r["payload "+kind]
+	if !strict { // a kind this tablet does not act on: only what all have
+		s.keys = []*keySpec{{name: "*", kind: "any"}}
 	}
-	p7, err := pkcs7.Parse(b)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the profile's signature: %w", err)
-	}
-	if err := p7.Verify(); err != nil {
-		return nil, nil, fmt.Errorf("check the profile's signature: %w", err)
-	}
-	if len(p7.Content) == 0 {
-		return nil, nil, errors.New("the profile's signature holds no profile")
-	}
-	return p7.Content, p7.Certificates, nil
-}
-
-func (s schema) checkPayload(m map[string]any) error {
-	keys := slices.Clone(s["common"].keys)
-	kind, known := s["payload "+text(m, "PayloadType")]
-	if known {
-		keys = append(keys, kind.keys...)
-	} else {
-		keys = append(keys, &keySpec{name: "*", kind: "any"}) // a payload this iPad does nothing with
-	}
-	if b := check(m, keys...); b != nil {
-		return b
-	}
-	if text(m, "PayloadIdentifier") == "" || text(m, "PayloadUUID") == "" {
-		return errors.New("PayloadIdentifier or PayloadUUID is empty")
+	if b := check(m, slices.Concat(r["common"].keys, s.keys)...); b != nil {
+		b.path = kind + " " + b.path
+		return because(payloadDomain, b)
 	}
 	return nil
 }
 
-// find is the payload of a UUID in the profile: references hold only inside one.
-func (p *installed) find(uuid string, types ...string) (map[string]any, bool) {
-	for _, m := range p.payloads {
-		if text(m, "PayloadUUID") == uuid && slices.Contains(types, text(m, "PayloadType")) {
-			return m, true
+// checkWhole is what only shows with all payloads in view.
+func (p *installed) checkWhole() *chain {
+	uuids, ids := map[string]bool{text(p.top, "PayloadUUID"): true}, map[string]bool{}
+	for _, c := range p.payloads {
+		uuid, id := text(c, "PayloadUUID"), text(c, "PayloadIdentifier")
+		if uuids[uuid] {
+			return refuse(profileDomain, 1007, "The UUID “%s” occurs twice.", uuid)
 		}
-	}
-	return nil, false
-}
-
-// use reads out of a payload what the tablet does with it.
-func (p *installed) use(m map[string]any) error {
-	switch text(m, "PayloadType") {
-	case "com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem":
-		b, _ := m["PayloadContent"].([]byte)
-		c, err := readCertificate(b)
-		if err != nil {
-			return err
+		if ids[id] {
+			return refuse(profileDomain, 1008, "The payload identifier “%s” occurs twice.", id)
 		}
-		p.roots = append(p.roots, c)
-	case "com.apple.wifi.managed":
-		return p.useWiFi(m)
-	case "com.apple.applicationaccess":
-		p.restrictions = map[string]any{}
-		for k, v := range m {
-			if !strings.HasPrefix(k, "Payload") {
-				p.restrictions[k] = v
+		uuids[uuid], ids[id] = true, true
+		if text(c, "PayloadType") == "com.apple.wifi.managed" {
+			if bad := p.checkWiFi(c); bad != nil {
+				return bad
 			}
 		}
-	case "com.apple.webClip.managed":
-		u, err := url.Parse(text(m, "URL"))
-		if err != nil || u.Scheme == "" {
-			return fmt.Errorf("the web clip's URL %q is none", text(m, "URL"))
-		}
-		p.clips = append(p.clips, text(m, "Label"))
-	case "com.apple.security.scep":
-		_, err := readSCEP(m)
-		return err
 	}
-	return nil
+	_, bad := p.roots()
+	return bad
 }
 
-func readCertificate(b []byte) (*x509.Certificate, error) {
-	if block, _ := pem.Decode(bytes.TrimSpace(b)); block != nil {
-		b = block.Bytes
-	}
-	c, err := x509.ParseCertificate(b)
-	if err != nil {
-		return nil, fmt.Errorf("its certificate cannot be read: %w", err)
-	}
-	return c, nil
-}
-
-func (p *installed) useWiFi(m map[string]any) error {
-	ssid := text(m, "SSID_STR")
-	if ssid == "" && !flag(m, "IsHotspot") && text(m, "DomainName") == "" {
-		return errors.New("the Wi-Fi payload has no SSID_STR")
+// checkWiFi: a WPA network has a password of 8 to 63 characters (or 64
+// hexadecimal digits) or an enterprise configuration. What it refers to must be
+// in the same profile.
+func (p *installed) checkWiFi(c map[string]any) *chain {
+	ssid := text(c, "SSID_STR")
+	if ssid == "" && text(c, "DomainName") == "" {
+		return because(payloadDomain, &breach{what: missingField, path: "com.apple.wifi.managed SSID_STR"})
 	}
 	if len(ssid) > 32 {
-		return fmt.Errorf("the SSID has %d bytes, at most 32 are possible", len(ssid))
+		return refuse(payloadDomain, 2004, "The SSID “%s” is longer than 32 bytes.", ssid)
 	}
-	eap := dict(m, "EAPClientConfiguration")
-	switch kind := text(m, "EncryptionType"); {
-	case eap != nil:
-		if id := text(m, "PayloadCertificateUUID"); id != "" {
-			if _, ok := p.find(id, "com.apple.security.scep", "com.apple.security.pkcs12", "com.apple.security.acme"); !ok {
-				return fmt.Errorf("PayloadCertificateUUID %s is no identity of this profile", id)
-			}
-		}
-		for _, v := range list(eap, "PayloadCertificateAnchorUUID") {
-			id, _ := v.(string)
-			if _, ok := p.find(id, "com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem"); !ok {
-				return fmt.Errorf("PayloadCertificateAnchorUUID %s is no certificate of this profile", id)
-			}
-		}
-	case kind == "None":
-	case strings.HasPrefix(kind, "WPA"):
-		if n := len(text(m, "Password")); n < 8 || n > 64 {
-			return fmt.Errorf("a %s password has 8 to 63 characters, this one %d", kind, n)
+	if ref := text(c, "PayloadCertificateUUID"); ref != "" && p.byUUID(ref) == nil {
+		return refuse(wifiDomain, 13004, "The profile has no certificate “%s”, which the Wi-Fi network needs.", ref)
+	}
+	eap := dict(c, "EAPClientConfiguration")
+	for _, ref := range list(eap, "PayloadCertificateAnchorUUID") {
+		if s, _ := ref.(string); p.byUUID(s) == nil {
+			return refuse(wifiDomain, 13004, "The profile has no certificate “%v”, which the Wi-Fi network trusts.", ref)
 		}
 	}
-	if ssid != "" {
-		p.ssids = append(p.ssids, ssid)
+	if n := len(text(c, "Password")); eap == nil && (n > 0 && n < 8 || n > 64) && text(c, "EncryptionType") != "WEP" {
+		return refuse(wifiDomain, 13000, "The Wi-Fi network “%s” could not be installed: its password has %d characters.", ssid, n)
 	}
 	return nil
 }

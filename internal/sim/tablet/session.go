@@ -213,7 +213,7 @@ func (t *Tablet) eraseNow(ctx context.Context) error {
 		return nil
 	}
 	if order.wifi != nil { // without it, it has to be Ethernet
-		p, bad := t.rules.readProfile(order.wifi, t.cfg.Supervised)
+		p, bad := t.rules.readProfile(order.wifi)
 		if bad != nil {
 			return t.failed("enroll-failed", fmt.Errorf("return to service: the Wi-Fi profile: %w", bad))
 		}

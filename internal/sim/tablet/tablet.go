@@ -1,6 +1,8 @@
 package tablet
 
 import (
+	"context"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -8,109 +10,183 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
-// Tablet is one simulated iPad. Its methods may be called from any goroutine;
-// what talks to the server happens one after the other.
+// Tablet is one simulated iPad. Its methods may be called by many goroutines;
+// it talks to the server in one session at a time.
 type Tablet struct {
-	cfg  Config
-	talk sync.Mutex // held while it talks to the server
+	cfg   Config
+	rules rules
 
-	mu      sync.Mutex // held while what is below is read or written
-	rng     *rand.Rand
-	mem     memory
-	state   State // the counters and the lock state; the rest is filled by State
-	pending []byte
-	client  *http.Client
-	trusted string // what client was made for
-}
+	busy sync.Mutex // held while it talks
+	mu   sync.Mutex // guards what follows
 
-// memory is what an erase forgets and a backup holds.
-type memory struct {
+	rand     *rand.Rand
 	name     string
-	enr      *enrollment
-	profiles []*installed
+	profiles []*installed // oldest first
 	apps     map[string]*app
+	mgmt     *management // nil: not enrolled
 	lost     *Lost
-	hasCode  bool
-	attrs    map[string]any // settings that are only kept
+	location [2]float64
+	options  map[string]any // MDMOptions and other settings it took
+
+	locked, hasCode bool
+	asleep          bool
+	offline         bool
+	drowsy          bool // this session meets a locked screen; see Config.Awkward
+	putOff          bool // something was put off: it will connect by itself
+	bypass          string
+	erasePending    *eraseOrder
+	leaving         bool // RemoveProfile took the enrollment profile
+	log             []Entry
+	lastError       string
+	count           counters
 }
 
-// enrollment is what the management profile ordered and what came of it.
-type enrollment struct {
-	profile              string // identifier of the profile
-	server, checkIn      string
-	topic, mode          string
-	rights               int64
-	sign, checkOut       bool
-	capabilities         []string
-	id                   *Identity
-	token, unlock        []byte
-	magic                string
-	awaiting             bool
-	lastCommand          string // UUID that was answered last
-	lastAnswer, lastKind string
+type counters struct {
+	enrollments, renewals, erased, restarts, polls, pushes, wrongPushes int
 }
 
-// New makes a tablet that was unpacked and set up.
+// management is what an enrollment profile made of the tablet.
+type management struct {
+	profileID             string // PayloadIdentifier of the enrollment profile
+	serverURL, checkInURL string
+	topic                 string
+	rights                int64
+	sign, checkOut        bool
+	capabilities          []string
+	identity              *Identity
+	magic                 string
+	token                 []byte
+	unlockToken           []byte
+	unlockSent            bool
+	http                  *http.Client
+	roots                 *x509.CertPool
+}
+
+// New makes a tablet as it comes out of its box, or out of Apple Configurator if
+// it is supervised.
 func New(c Config) (*Tablet, error) {
 	c, err := c.fill()
 	if err != nil {
 		return nil, err
 	}
-	t := &Tablet{cfg: c, rng: rand.New(rand.NewPCG(c.Seed, uint64(c.Index)<<8|2))}
-	t.mem = t.fresh()
+	if c.rules == nil {
+		c.rules = readRules(schemaText)
+	}
+	t := &Tablet{cfg: c, rules: c.rules, rand: rand.New(rand.NewPCG(c.Seed, uint64(c.Index)<<8|2))}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reset()
 	return t, nil
 }
 
-func (t *Tablet) fresh() memory {
-	return memory{name: t.cfg.DeviceName, apps: map[string]*app{}, attrs: map[string]any{}}
+// reset is what an erase leaves; t.mu is held.
+func (t *Tablet) reset() {
+	t.name, t.profiles, t.apps = t.cfg.DeviceName, nil, map[string]*app{}
+	t.mgmt, t.lost, t.options = nil, nil, map[string]any{}
+	t.locked, t.hasCode, t.asleep, t.offline, t.drowsy, t.putOff = false, t.cfg.Code, false, false, false, false
+	t.erasePending, t.leaving = nil, false
+	t.location = [2]float64{52.5 + t.rand.Float64()/10, 13.3 + t.rand.Float64()/10}
+	t.bypass = fmt.Sprintf("%05X-%05X-%04X-%04X-%04X-%04X", t.rand.Uint32()>>12, t.rand.Uint32()>>12,
+		t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16)
 }
 
-// Serial is its serial number.
+// Serial and UDID never change.
 func (t *Tablet) Serial() string { return t.cfg.Serial }
 
-// UDID is its unique device identifier.
+// UDID is the tablet's hardware identity.
 func (t *Tablet) UDID() string { return t.cfg.UDID }
 
-// with holds the tablet's memory for a moment.
-func (t *Tablet) with(f func()) {
+// State is a snapshot.
+func (t *Tablet) State() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f()
+	s := State{
+		Serial: t.cfg.Serial, UDID: t.cfg.UDID, Name: t.name, Model: t.cfg.Product, OSVersion: t.cfg.OSVersion,
+		Supervised: t.cfg.Supervised, Enrolled: t.mgmt != nil, Enrollments: t.count.enrollments, Renewals: t.count.renewals,
+		Erased: t.count.erased, Restarts: t.count.restarts, Profiles: []Profile{}, WiFi: []string{}, WebClips: []string{}, Apps: []App{},
+		Locked: t.locked, Asleep: t.asleep, Offline: t.offline, HasCode: t.hasCode,
+		Polls: t.count.polls, Pushes: t.count.pushes, WrongPushes: t.count.wrongPushes,
+		Log: slices.Clone(t.log), LastError: t.lastError,
+	}
+	if t.mgmt != nil {
+		s.Token = hex.EncodeToString(t.mgmt.token)
+		if t.mgmt.identity != nil {
+			s.Identity = t.mgmt.identity.Hash()
+		}
+	}
+	if t.lost != nil {
+		l := *t.lost
+		s.Lost = &l
+	}
+	for _, p := range t.profiles {
+		p.addTo(&s)
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.apps)) {
+		a := t.apps[id]
+		s.Apps = append(s.Apps, App{BundleID: id, AdamID: a.adamID, State: a.state(t.cfg.Clock.Now()), Managed: a.managed})
+	}
+	return s
 }
 
-func (t *Tablet) enrolled() *enrollment {
+// addTo shows what a profile did to the tablet.
+func (p *installed) addTo(s *State) {
+	s.Profiles = append(s.Profiles, p.summary())
+	s.WiFi = append(s.WiFi, p.ssids()...)
+	for _, c := range p.payloads {
+		switch text(c, "PayloadType") {
+		case "com.apple.webClip.managed":
+			s.WebClips = append(s.WebClips, text(c, "Label"))
+		case "com.apple.applicationaccess":
+			if s.Restrictions == nil {
+				s.Restrictions = map[string]any{}
+			}
+			maps.Copy(s.Restrictions, withoutCommon(c))
+		}
+	}
+}
+
+// Enrolled tells whether there is a management.
+func (t *Tablet) Enrolled() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.mem.enr
+	return t.mgmt != nil
 }
 
-// chance draws by seed; a rate of 0 draws nothing, so that a fleet without
-// awkwardness replays the same choices as before there was any.
-func (t *Tablet) chance(rate float64) bool {
-	if rate <= 0 {
+// WillConnect tells whether the tablet put a command off or lost an answer on
+// the way and so connects by itself before long, and forgets it.
+func (t *Tablet) WillConnect() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.putOff
+	t.putOff = false
+	return was
+}
+
+// Push is a push's arrival; true if its magic is the tablet's own, so that the
+// tablet would connect.
+func (t *Tablet) Push(magic string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count.pushes++
+	if t.mgmt == nil || t.mgmt.magic != magic {
+		t.count.wrongPushes++
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.rng.Float64() < rate
+	return true
 }
 
-func (t *Tablet) random(n int) []byte {
+// Registration is the push token with its topic and magic; empty before the
+// first TokenUpdate.
+func (t *Tablet) Registration() (token, topic, magic string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(t.rng.Uint32())
+	if t.mgmt == nil {
+		return "", "", ""
 	}
-	return b
-}
-
-func (t *Tablet) uuid() string {
-	b := t.random(16)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return hex.EncodeToString(t.mgmt.token), t.mgmt.topic, t.mgmt.magic
 }
 
 func (t *Tablet) emit(e Event) {
@@ -121,67 +197,32 @@ func (t *Tablet) emit(e Event) {
 	t.cfg.On(e)
 }
 
-// State is what it looks like now.
-func (t *Tablet) State() State {
+// failed remembers and tells an error; it returns it.
+func (t *Tablet) failed(event string, err error) error {
+	t.mu.Lock()
+	t.lastError = err.Error()
+	t.mu.Unlock()
+	t.emit(Event{Event: event, Error: err.Error()})
+	return err
+}
+
+// chance is true at the given rate.
+func (t *Tablet) chance(rate float64) bool {
+	if rate <= 0 {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.state
-	s.Serial, s.UDID, s.Name = t.cfg.Serial, t.cfg.UDID, t.mem.name
-	s.Model, s.OSVersion, s.Supervised = t.cfg.Model, t.cfg.OSVersion, t.cfg.Supervised
-	s.HasCode, s.Log = t.mem.hasCode, slices.Clone(t.state.Log)
-	s.Profiles, s.WiFi, s.WebClips, s.Apps = []Profile{}, []string{}, []string{}, []App{}
-	if e := t.mem.enr; e != nil {
-		s.Enrolled, s.Token = true, hex.EncodeToString(e.token)
-		s.Identity = e.id.Hash()
-	}
-	for _, p := range t.mem.profiles {
-		s.Profiles = append(s.Profiles, p.Profile)
-		s.WiFi = append(s.WiFi, p.ssids...)
-		s.WebClips = append(s.WebClips, p.clips...)
-		if len(p.restrictions) > 0 && s.Restrictions == nil {
-			s.Restrictions = map[string]any{}
-		}
-		maps.Copy(s.Restrictions, p.restrictions)
-	}
-	for _, id := range slices.Sorted(maps.Keys(t.mem.apps)) {
-		t.settle(t.mem.apps[id])
-		s.Apps = append(s.Apps, t.mem.apps[id].App)
-	}
-	if t.mem.lost != nil {
-		l := *t.mem.lost
-		s.Lost = &l
-	}
-	return s
+	return t.rand.Float64() < rate
 }
 
-// Lock locks it by its passcode, which it gets if it has none.
-func (t *Tablet) Lock() { t.with(func() { t.mem.hasCode, t.state.Locked = true, true }) }
-
-// Unlock unlocks it; after a restart it joins its Wi-Fi then.
-func (t *Tablet) Unlock() { t.with(func() { t.state.Locked, t.state.Offline = false, false }) }
-
-// Sleep takes it off the network, Wake brings it back.
-func (t *Tablet) Sleep() { t.with(func() { t.state.Asleep = true }) }
-
-// Wake ends Sleep.
-func (t *Tablet) Wake() { t.with(func() { t.state.Asleep = false }) }
-
-// Reboot restarts it by hand. With a passcode it has no Wi-Fi until it is
-// unlocked for the first time.
-func (t *Tablet) Reboot() {
-	t.with(t.reboot)
-	t.emit(Event{Event: "restarted"})
-}
-
-func (t *Tablet) reboot() {
-	t.state.Restarts++
-	if t.mem.hasCode {
-		t.state.Locked, t.state.Offline = true, true
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-}
-
-func (t *Tablet) online() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !t.state.Asleep && !t.state.Offline
 }
