@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -57,6 +58,10 @@ type Config struct {
 	// changed (micromdm #557).
 	RenewQuietly bool
 	Code         bool // a passcode is set
+
+	// Register tells the push service of the tablet's new token, before the server
+	// hears of it; nil: there is none.
+	Register func(ctx context.Context, token, topic, magic string)
 
 	On func(Event) // told what happens; called from the tablet's goroutine
 

@@ -3,6 +3,7 @@ package tablet
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -56,6 +57,7 @@ func (t *Tablet) install(ctx context.Context, raw []byte) error {
 	t.mu.Lock()
 	m.token, m.magic, m.unlockToken = t.bytes(32), t.uuid(), t.bytes(64)
 	t.mu.Unlock()
+	t.register(ctx, m)
 	if err := t.checkIn(ctx, m); err != nil {
 		return err
 	}
@@ -66,6 +68,14 @@ func (t *Tablet) install(ctx context.Context, raw []byte) error {
 	t.mu.Unlock()
 	t.emit(Event{Event: "enrolled", UDID: t.cfg.UDID, Supervised: &supervised, Name: name, Times: times})
 	return t.bootstrapToken(ctx, m)
+}
+
+// register makes the push service know the token: the server may push as soon as
+// it has it.
+func (t *Tablet) register(ctx context.Context, m *management) {
+	if t.cfg.Register != nil {
+		t.cfg.Register(ctx, hex.EncodeToString(m.token), m.topic, m.magic)
+	}
 }
 
 // checkIn sends Authenticate and TokenUpdate.

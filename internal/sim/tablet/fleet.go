@@ -62,6 +62,9 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 	for adam, id := range o.Store {
 		f.store[adam] = id
 	}
+	if o.Courier != "" {
+		f.post = newPostOffice(o.Courier, o.Seed, f.deliver)
+	}
 	progress := func(done, total int) { tell(Event{Event: "keys", Done: done, Total: total}) }
 	var keys *Keys
 	var err error
@@ -81,21 +84,19 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 		if is {
 			supervised++
 		}
-		t, err := New(Config{
+		m := &member{
+			orders: make(chan func(context.Context)), pushed: make(chan struct{}, 1),
+			rand: rand.New(rand.NewPCG(o.Seed, uint64(i)<<8|3)),
+		}
+		m.Tablet, err = New(Config{
 			Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
 			Signature: o.Signature, Unlicensed: o.Unlicensed, AppName: f.appName, AppTime: o.AppTime,
-			Awkward: o.Awkward, Code: o.Code, On: tell, rules: read,
+			Awkward: o.Awkward, Code: o.Code, Register: f.register(m), On: tell, rules: read,
 		})
 		if err != nil {
 			return nil, err
 		}
-		f.crew = append(f.crew, &member{
-			Tablet: t, orders: make(chan func(context.Context)), pushed: make(chan struct{}, 1),
-			rand: rand.New(rand.NewPCG(o.Seed, uint64(i)<<8|3)),
-		})
-	}
-	if o.Courier != "" {
-		f.post = newPostOffice(o.Courier, o.Seed, f.deliver)
+		f.crew = append(f.crew, m)
 	}
 	tell(Event{Event: "started", TabletCount: o.Devices, SupervisedCount: supervised})
 	return f, nil
@@ -204,8 +205,8 @@ func (f *Fleet) nextPoll(m *member) time.Duration {
 	return f.opts.Poll/2 + time.Duration(m.rand.Int64N(int64(f.opts.Poll)))
 }
 
-// talk runs one conversation when a slot is free, and tells the courier if the
-// push token changed by it.
+// talk runs one conversation when a slot is free, and tells the courier if it
+// was the end of a push token.
 func (f *Fleet) talk(ctx context.Context, m *member, do func() error) error {
 	select {
 	case f.slots <- struct{}{}:
@@ -215,11 +216,20 @@ func (f *Fleet) talk(ctx context.Context, m *member, do func() error) error {
 	defer func() { <-f.slots }()
 	before, _, _ := m.Registration()
 	err := do()
-	token, topic, magic := m.Registration()
-	if f.post != nil && token != before {
-		f.post.change(before, token, topic, magic, m)
+	if token, _, _ := m.Registration(); f.post != nil && before != "" && token != before {
+		f.post.gone(before)
 	}
 	return err
+}
+
+// register is what tells the courier of a member's tokens; nil without a courier.
+func (f *Fleet) register(m *member) func(ctx context.Context, token, topic, magic string) {
+	if f.post == nil {
+		return nil
+	}
+	return func(ctx context.Context, token, topic, magic string) {
+		f.post.add(ctx, m, registration{token, topic, magic})
+	}
 }
 
 // deliver is a push's arrival at a tablet of the fleet.

@@ -127,6 +127,7 @@ func (t *Tablet) Restore(ctx context.Context, b Backup) error {
 	m := *b.mgmt
 	m.token, m.magic = t.bytes(32), t.uuid()
 	t.mu.Unlock()
+	t.register(ctx, &m)
 	if err := t.checkIn(ctx, &m); err != nil {
 		return t.failed("enroll-failed", fmt.Errorf("after the restore: %w", err))
 	}

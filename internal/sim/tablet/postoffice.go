@@ -45,20 +45,30 @@ func newPostOffice(base string, seed uint64, deliver func(*member, string)) *pos
 	}
 }
 
-// change notes that a tablet's token is another now.
-func (p *postOffice) change(before, after, topic, magic string, m *member) {
+// add tells the courier of a new token and waits until it knows. If it cannot be
+// told it will be later; until then pushes to the token are refused.
+func (p *postOffice) add(ctx context.Context, m *member, r registration) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if before != "" {
-		delete(p.members, before)
-		delete(p.known, before)
-		p.changes = append(p.changes, change{gone: before})
+	p.members[r.Token], p.known[r.Token] = m, r
+	p.mu.Unlock()
+	if p.send(ctx, "tokens", []registration{r}) != nil {
+		p.later(change{new: r})
 	}
-	if after != "" {
-		r := registration{after, topic, magic}
-		p.members[after], p.known[after] = m, r
-		p.changes = append(p.changes, change{new: r})
-	}
+}
+
+// gone notes that a token is no more: the tablet was erased or has another.
+func (p *postOffice) gone(token string) {
+	p.mu.Lock()
+	delete(p.members, token)
+	delete(p.known, token)
+	p.mu.Unlock()
+	p.later(change{gone: token})
+}
+
+func (p *postOffice) later(c ...change) {
+	p.mu.Lock()
+	p.changes = append(p.changes, c...)
+	p.mu.Unlock()
 	select {
 	case p.bell <- struct{}{}:
 	default: // it rings already
@@ -101,14 +111,12 @@ func (p *postOffice) run(ctx context.Context) {
 // tellAll makes the next call tell the courier of all tokens again.
 func (p *postOffice) tellAll() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	var all []change
 	for _, r := range p.known {
-		p.changes = append(p.changes, change{new: r})
+		all = append(all, change{new: r})
 	}
-	select {
-	case p.bell <- struct{}{}:
-	default: // it rings already
-	}
+	p.mu.Unlock()
+	p.later(all...)
 }
 
 // tell tells what changed since it was last told; what could not be told stays.
