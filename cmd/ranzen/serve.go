@@ -44,7 +44,7 @@ func levelOf(name string) slog.Level {
 
 // serve runs the server of cfg until ctx ends, then finishes what is in flight.
 // ready is called when all three listeners answer.
-func serve(ctx context.Context, e env, cfg Config, at apple, log *slog.Logger, ready func(*listeners)) (err error) {
+func serve(ctx context.Context, e env, cfg Config, at appleServices, log *slog.Logger, ready func(*listeners)) (err error) {
 	unlock, err := alone(cfg)
 	if err != nil {
 		return err

@@ -33,15 +33,15 @@ type house struct {
 	server   *server.Server
 }
 
-// apple is where Apple's services are. Empty: where Apple runs them.
-type apple struct {
+// appleServices is where Apple's services are. Empty: where Apple runs them.
+type appleServices struct {
 	pushURL string
 	roots   *x509.CertPool
 }
 
 // openHouse opens the database of cfg, brings its schema up to date and puts
 // the rooms together. It starts nothing.
-func openHouse(ctx context.Context, clk clock.Clock, cfg Config, at apple, log *slog.Logger) (*house, error) {
+func openHouse(ctx context.Context, clk clock.Clock, cfg Config, at appleServices, log *slog.Logger) (*house, error) {
 	key, err := cfg.SealKey()
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func openHouse(ctx context.Context, clk clock.Clock, cfg Config, at apple, log *
 	return h, nil
 }
 
-func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault *certs.Vault, at apple, log *slog.Logger) (err error) {
+func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault *certs.Vault, at appleServices, log *slog.Logger) (err error) {
 	if err := h.db.Migrate(ctx); err != nil {
 		return fmt.Errorf("bring the database up to date: %w", err)
 	}
@@ -136,18 +136,18 @@ func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (
 }
 
 // appleAt reads the roots that take the place of the system's.
-func appleAt(url, rootsFile string) (apple, error) {
-	at := apple{pushURL: url}
+func appleAt(url, rootsFile string) (appleServices, error) {
+	at := appleServices{pushURL: url}
 	if rootsFile == "" {
 		return at, nil
 	}
 	b, err := os.ReadFile(rootsFile) //nolint:gosec // the operator named it
 	if err != nil {
-		return apple{}, usagef("%s cannot be read: %s.", rootsFile, reasonOf(err))
+		return appleServices{}, usagef("%s cannot be read: %s.", rootsFile, reasonOf(err))
 	}
 	at.roots = x509.NewCertPool()
 	if !at.roots.AppendCertsFromPEM(b) {
-		return apple{}, usagef("%s holds no certificate in PEM.", rootsFile)
+		return appleServices{}, usagef("%s holds no certificate in PEM.", rootsFile)
 	}
 	return at, nil
 }
