@@ -1,6 +1,9 @@
 package mdm
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // The answers are read by whoever asked. One that lacks its list is an error,
 // never an empty list: tablets would be stripped of what they have.
@@ -90,7 +93,29 @@ func dictionary(raw []byte, key string) (map[string]any, error) {
 	if !ok {
 		return nil, lacks(key)
 	}
+	finite(d)
 	return d, nil
+}
+
+// finite drops numbers that are none: a property list may hold "nan", JSON not.
+func finite(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case []any:
+		for i, e := range v {
+			if !finite(e) {
+				v[i] = "nan"
+			}
+		}
+	case map[string]any:
+		for k, e := range v {
+			if !finite(e) {
+				delete(v, k)
+			}
+		}
+	}
+	return true
 }
 
 // InstalledCertificate is a certificate that a tablet has.
@@ -124,27 +149,42 @@ type Location struct {
 
 // ParseLocation reads the answer to DeviceLocation.
 func ParseLocation(raw []byte) (Location, error) {
-	var m struct {
-		Latitude, Longitude *float64
-		HorizontalAccuracy  float64
-		VerticalAccuracy    float64
-		Altitude            float64
-		Speed, Course       float64
-		Timestamp           string
-	}
+	var m map[string]any
 	if err := Decode(raw, &m); err != nil {
 		return Location{}, err
 	}
-	if m.Latitude == nil || m.Longitude == nil {
-		return Location{}, lacks("Latitude and Longitude")
+	var l Location
+	for key, into := range map[string]*float64{
+		"Latitude": &l.Latitude, "Longitude": &l.Longitude, "HorizontalAccuracy": &l.HorizontalAccuracy, "Altitude": &l.Altitude,
+		"VerticalAccuracy": &l.VerticalAccuracy, "Speed": &l.Speed, "Course": &l.Course,
+	} {
+		n, is := number(m[key])
+		if !is && (key == "Latitude" || key == "Longitude") {
+			return Location{}, lacks(key)
+		}
+		*into = n
 	}
-	if !(*m.Latitude >= -90 && *m.Latitude <= 90 && *m.Longitude >= -180 && *m.Longitude <= 180) {
+	if math.Abs(l.Latitude) > 90 || math.Abs(l.Longitude) > 180 {
 		return Location{}, fmt.Errorf("a place that is not on Earth: %w", ErrSyntax)
 	}
-	return Location{
-		Latitude: *m.Latitude, Longitude: *m.Longitude, HorizontalAccuracy: m.HorizontalAccuracy, Altitude: m.Altitude,
-		VerticalAccuracy: m.VerticalAccuracy, Speed: m.Speed, Course: m.Course, Timestamp: m.Timestamp,
-	}, nil
+	text, _ := m["Timestamp"].(string)
+	l.Timestamp = Clean(text)
+	return l, nil
+}
+
+// number is a finite number, whole or not.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		if finite(v) {
+			return v, true
+		}
+	case uint64:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	}
+	return 0, false
 }
 
 // SettingResult is what became of one item of Settings, which is acknowledged

@@ -247,22 +247,17 @@ func writeKeys(w *bytes.Buffer, keys []key) error {
 		if !slices.Contains(types, t) {
 			return fmt.Errorf("%s has the type %q, which is none", k.Key, k.Type)
 		}
-		values, sub := k.Range, k.Sub
-		if t == "string" { // queries: what may be asked is written as keys below
-			for _, s := range sub {
-				if s.Supported.IOS == nil || runsOnIPads(*s.Supported.IOS) {
-					values = append(values, s.Key)
-				}
-			}
-			sub = nil
+		sub := k.Sub
+		if t == "string" {
+			sub = nil // queries: Apple lists most of what may be asked, and itself asks more in its examples
 		}
 		fmt.Fprintf(&inner, "{Name: %q, Type: %q, ", k.Key, t)
 		if k.Presence == "required" {
 			inner.WriteString("Required: true, ")
 		}
 		writeRelease(&inner, r)
-		if len(values) > 0 {
-			fmt.Fprintf(&inner, "Values: %#v, ", values)
+		if len(k.Range) > 0 {
+			fmt.Fprintf(&inner, "Values: %#v, ", k.Range)
 		}
 		if err := writeKeys(&inner, sub); err != nil {
 			return err
