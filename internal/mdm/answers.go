@@ -207,11 +207,16 @@ func ParseSettings(raw []byte) ([]SettingResult, error) {
 	return *m.Settings, nil
 }
 
-// ParseRejection reads why a tablet refused an app; "" when it did not.
-func ParseRejection(raw []byte) (string, error) {
-	var m struct{ RejectionReason string }
-	if err := Decode(raw, &m); err != nil {
-		return "", err
-	}
-	return m.RejectionReason, nil
+// AppAnswer is what a tablet says to InstallApplication.
+type AppAnswer struct {
+	Identifier      string // bundle ID of the app that it found
+	State           string
+	RejectionReason string // "" when it did not refuse
+}
+
+// ParseAppAnswer reads the answer to InstallApplication.
+func ParseAppAnswer(raw []byte) (AppAnswer, error) {
+	var a AppAnswer
+	err := Decode(raw, &a)
+	return a, err
 }

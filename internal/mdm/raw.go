@@ -53,7 +53,7 @@ func BuildRaw(requestType string, args map[string]string) (map[string]any, error
 }
 
 func unknownCommand(name string) error {
-	if like := nearest(name, CommandNames()); like != "" {
+	if like := nearest(Clean(name), CommandNames()); like != "" {
 		return fault.New(fault.Invalid, "send.unknown-command", "Apple's schema has no command %s for iPads. Is %s meant?", quoted(name), like).On("command")
 	}
 	return fault.New(fault.Invalid, "send.no-such-command", "Apple's schema has no command %s for iPads. See Apple's documentation, Device Management, Commands and queries.", quoted(name)).On("command")
