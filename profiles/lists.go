@@ -156,19 +156,22 @@ func (r *Room) acceptedApp(ctx context.Context, tx *sqldb.Tx, c commands.Command
 	if err != nil {
 		return unlessStale(err)
 	}
-	rejection, err := mdm.ParseRejection(res.Raw)
+	said, err := mdm.ParseAppAnswer(res.Raw)
 	if err != nil {
 		return unreadable(err)
 	}
-	if res.Status != acked || rejection != "" {
-		switch state, text := refusal(rejection, res.Errors); state {
-		case "": // it is under way already
-		default:
-			if err := r.fail(ctx, tx, row, state, text, res.At); err != nil {
-				return err
-			}
-			return nil
+	if res.Status != acked || said.RejectionReason != "" {
+		if state, text := refusal(said.RejectionReason, res.Errors); state != "" {
+			return r.fail(ctx, tx, row, state, text, res.At)
 		}
+	}
+	a, err := appByID(ctx, tx, row.ItemID)
+	if err != nil {
+		return fmt.Errorf("read app %s: %w", row.ItemID, err)
+	}
+	if said.Identifier != "" && said.Identifier != a.BundleID {
+		return r.fail(ctx, tx, row, blocked, fmt.Sprintf("In the App Store the number %s is the app %s, not %s. Add the app again with the right identifier.",
+			a.AdamID, mdm.Clean(said.Identifier), a.BundleID), res.At)
 	}
 	row.AckAt = sqldb.At(res.At)
 	if row.State == sent || row.State == pending {

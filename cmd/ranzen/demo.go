@@ -18,9 +18,9 @@ import (
 const (
 	demoWiFi = "School Wi-Fi"
 	demoSSID = "Sandtal-Schule"
-	demoApp  = "Keynote"
-	demoAdam = "409183694"
-	demoID   = "com.apple.Keynote"
+	demoApp  = "Lesen lernen"
+	demoAdam = "1234567890"
+	demoID   = "com.example.app1234567890" // as the simulated App Store calls it
 )
 
 // demoResult is the last line of `ranzen demo --once`.
