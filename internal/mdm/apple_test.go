@@ -141,7 +141,8 @@ func TestAnswersAreDecodedAsAppleWritesThem(t *testing.T) {
 	if want := []SettingResult{{Item: "DeviceName", Status: "Acknowledged"}}; err != nil || !reflect.DeepEqual(settings, want) {
 		t.Errorf("settings: %+v, %v", settings, err)
 	}
-	if reason, err := ParseRejection(example(t, "application.install.example2")); err != nil || reason != "" {
-		t.Errorf("rejection: %q, %v", reason, err)
+	app, err := ParseAppAnswer(example(t, "application.install.example2"))
+	if err != nil || app.Identifier == "" || app.RejectionReason != "" {
+		t.Errorf("app: %+v, %v", app, err)
 	}
 }
