@@ -14,9 +14,8 @@ import (
 
 // Identity is a certificate with its key, as in a keychain.
 type Identity struct {
-	Cert  *x509.Certificate
-	Key   *rsa.PrivateKey
-	Chain []*x509.Certificate
+	Cert *x509.Certificate
+	Key  *rsa.PrivateKey
 }
 
 // Hash is the hex SHA-256 of the certificate.

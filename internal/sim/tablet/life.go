@@ -54,6 +54,8 @@ func (t *Tablet) Reboot() {
 // EraseByHand is a person who erases the tablet in Settings: no word to the
 // server.
 func (t *Tablet) EraseByHand() {
+	t.busy.Lock()
+	defer t.busy.Unlock()
 	t.mu.Lock()
 	t.reset()
 	t.count.erased++

@@ -22,23 +22,18 @@ func (t *Tablet) manage(ctx context.Context, p *installed) (*management, error) 
 	if bad != nil {
 		return nil, bad
 	}
-	m.roots = t.cfg.Roots
-	if len(roots) > 0 {
-		pool, err := poolWith(t.cfg.Roots, roots)
-		if err != nil {
-			return nil, err
-		}
-		m.roots = pool
+	trusted, err := poolWith(t.cfg.Roots, roots)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	if m.identity, err = t.identity(ctx, p, text(p.payload("com.apple.mdm"), "IdentityCertificateUUID"), m.roots); err != nil {
+	if m.identity, err = t.identity(ctx, p, text(p.payload("com.apple.mdm"), "IdentityCertificateUUID"), trusted); err != nil {
 		return nil, err
 	}
 	var presented *Identity
 	if t.cfg.PresentIdentity || !m.sign {
 		presented = m.identity
 	}
-	m.http = t.client(m.roots, presented)
+	m.http = t.client(trusted, presented)
 	return m, nil
 }
 
@@ -79,7 +74,11 @@ func (m *management) check() error {
 	return nil
 }
 
+// poolWith adds roots to a pool; nil is the system's.
 func poolWith(base *x509.CertPool, more []*x509.Certificate) (*x509.CertPool, error) {
+	if len(more) == 0 {
+		return base, nil
+	}
 	var pool *x509.CertPool
 	if base != nil {
 		pool = base.Clone()

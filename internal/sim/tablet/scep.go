@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	_ "crypto/md5" // registers crypto.MD5
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -68,6 +69,9 @@ func (c *scepClient) fetchIdentity(ctx context.Context, key *rsa.PrivateKey, p s
 	csr, err := p.request(key)
 	if err != nil {
 		return nil, err
+	}
+	if !p.knows(c.certs) {
+		return nil, errors.New("SCEP: no certificate of GetCACert has the CAFingerprint of the payload")
 	}
 	own, err := selfSigned(key, csr, c.now())
 	if err != nil {
@@ -335,6 +339,22 @@ func (p scepPayload) request(key *rsa.PrivateKey) (*x509.CertificateRequest, err
 		return nil, fmt.Errorf("SCEP: %w", err)
 	}
 	return csr, nil
+}
+
+// knows tells whether one of the authority's certificates has the fingerprint
+// that the payload wants: MD5, SHA-1 or SHA-256, by its length.
+func (p scepPayload) knows(certs []*x509.Certificate) bool {
+	if len(p.fingerprint) == 0 {
+		return true
+	}
+	for _, c := range certs {
+		for _, h := range []crypto.Hash{crypto.MD5, crypto.SHA1, crypto.SHA256} {
+			if bytes.Equal(sum(h, c.Raw), p.fingerprint) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // readSCEP takes what is needed out of a SCEP payload that passed the schema.

@@ -46,10 +46,13 @@ func (t *Tablet) session(ctx context.Context) error {
 		c, err = t.answer(ctx, c)
 	}
 	t.tellApps()
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return t.failed("poll-failed", err)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	t.mu.Lock()
+	t.putOff = true // it tries again before long
+	t.mu.Unlock()
+	return t.failed("poll-failed", err)
 }
 
 // Idle opens a session and gives the first command; nil if there is none.
@@ -76,27 +79,39 @@ func (t *Tablet) Answer(ctx context.Context, c *Command) (*Command, error) {
 }
 
 func (t *Tablet) answer(ctx context.Context, c *Command) (*Command, error) {
+	if _, err := t.managed(); err != nil {
+		return nil, err
+	}
 	r := t.execute(ctx, c)
 	t.record(c, r)
+	next, err := t.deliver(ctx, r)
+	if r.Status == "Acknowledged" {
+		// What was ordered happens, also when the answer did not get through.
+		if over, then := t.afterwards(ctx, c); over {
+			return nil, errors.Join(err, then)
+		}
+	}
+	return next, err
+}
+
+// deliver sends an answer: in time or late, once or twice.
+func (t *Tablet) deliver(ctx context.Context, r Report) (*Command, error) {
 	if t.chance(t.cfg.Awkward / 10) {
 		if err := pause(ctx, t.cfg.LateBy); err != nil {
 			return nil, err
 		}
 	}
 	next, err := t.report(ctx, r)
-	if err == nil && t.chance(t.cfg.Awkward/5) {
-		// The connection broke before the answer was read, so the tablet says it
-		// again. A command that came with the lost answer is lost too, until the
-		// server offers it again.
-		t.mu.Lock()
-		t.putOff = true
-		t.mu.Unlock()
-		next, err = t.report(ctx, r)
+	if err != nil || !t.Enrolled() || !t.chance(t.cfg.Awkward/5) {
+		return next, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return t.afterwards(ctx, c, r, next)
+	// The connection broke before the answer to the answer was read, so the tablet
+	// says it again. A command that came with what was lost is lost too, until the
+	// server offers it again.
+	t.mu.Lock()
+	t.putOff = true
+	t.mu.Unlock()
+	return t.report(ctx, r)
 }
 
 // Report sends an answer of the test's making and gives the next command.
@@ -170,34 +185,31 @@ type eraseOrder struct {
 	again         bool // Return to Service
 }
 
-// afterwards does what a command does once it is answered.
-func (t *Tablet) afterwards(ctx context.Context, c *Command, r Report, next *Command) (*Command, error) {
-	if r.Status != "Acknowledged" {
-		return next, nil
-	}
-	switch c.RequestType {
-	case "EraseDevice":
-		return nil, t.eraseNow(ctx)
-	case "RestartDevice":
-		t.Reboot()
-		t.emit(Event{Event: "restarted"})
-		if t.State().Offline {
-			return nil, nil //nolint:nilnil // the session ends
-		}
-		t.mu.Lock()
-		t.putOff = true
-		t.mu.Unlock()
-		return nil, nil //nolint:nilnil // the session ends
-	}
+// afterwards does what a command does once it is answered; over: the session
+// ends with it.
+func (t *Tablet) afterwards(ctx context.Context, c *Command) (over bool, err error) {
 	t.mu.Lock()
 	leaving, m := t.leaving, t.mgmt
 	t.mu.Unlock()
-	if leaving && m != nil {
+	switch {
+	case c.RequestType == "EraseDevice":
+		return true, t.eraseNow(ctx)
+	case c.RequestType == "RestartDevice":
+		t.Reboot()
+		t.mu.Lock()
+		t.putOff = true // it connects when it is up again
+		t.mu.Unlock()
+		t.emit(Event{Event: "restarted"})
+		return true, nil
+	case c.RequestType == "ShutDownDevice":
+		t.Sleep()
+		return true, nil
+	case leaving && m != nil:
 		t.sayGoodbye(ctx, m)
 		t.unenroll("the server removed the enrollment profile")
-		return nil, nil //nolint:nilnil // the session ends
+		return true, nil
 	}
-	return next, nil
+	return false, nil
 }
 
 // eraseNow forgets everything; with Return to Service the tablet enrolls again

@@ -2,7 +2,6 @@ package tablet
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -62,7 +61,6 @@ type management struct {
 	unlockToken           []byte
 	unlockSent            bool
 	http                  *http.Client
-	roots                 *x509.CertPool
 }
 
 // New makes a tablet as it comes out of its box, or out of Apple Configurator if
