@@ -22,9 +22,9 @@ func floors() map[string]int {
 		"internal/schools": 4, "certs": 4,
 		"internal/commands": 5,
 		"enroll":            6, "profiles": 6, "internal/views": 6,
-		"server/device": 7,
-		"server":        8,
-		"cmd/ranzen":    9, "internal/mdm/gen": 9,
+		"server/device": 7, "server/console": 7,
+		"server":     8,
+		"cmd/ranzen": 9, "internal/mdm/gen": 9,
 	}
 }
 
@@ -53,8 +53,8 @@ func owners() map[string]string {
 func fences() map[string][]string {
 	return map[string][]string{
 		"database/sql":                        {"internal/sqldb"},
-		"html/template":                       {"server/device"},
-		"net/http":                            {"certs", "internal/apple/push", "server", "server/device", "cmd/ranzen", "internal/sim/apple", "internal/sim/tablet"},
+		"html/template":                       {"server/device", "server/console"},
+		"net/http":                            {"certs", "internal/apple/push", "server", "server/device", "server/console", "cmd/ranzen", "internal/sim/apple", "internal/sim/tablet"},
 		"os/exec":                             {"cmd/ranzen"},
 		"filippo.io/age":                      {"cmd/ranzen"},
 		"github.com/alecthomas/kong":          {"cmd/ranzen"},
@@ -72,7 +72,7 @@ func fences() map[string][]string {
 		"github.com/smallstep/pkcs7":          {"certs", "internal/sim/tablet"},
 		"github.com/smallstep/scep":           {"certs"},
 		"go.step.sm/crypto":                   {"certs"},
-		"golang.org/x/crypto":                 {"certs"},
+		"golang.org/x/crypto":                 {"certs", "internal/sim/tablet"},
 		"golang.org/x/net":                    {"internal/apple/push", "internal/sim/apple"},
 		"golang.org/x/term":                   {"cmd/ranzen"},
 		"gopkg.in/yaml.v3":                    {"internal/mdm/gen"},
