@@ -1,13 +1,16 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gorilla/mux"
 
 	"ranzen/internal/fault"
+	"ranzen/server/console"
 	"ranzen/server/device"
 )
 
@@ -16,6 +19,7 @@ func (s *Server) newAdmin() http.Handler {
 	root := mux.NewRouter().UseEncodedPath() // a name may hold a slash
 	root.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
 	root.HandleFunc("/readyz", s.readyz).Methods(http.MethodGet, http.MethodHead)
+	root.Handle("/", s.statusPage()).Methods(http.MethodGet, http.MethodHead)
 	api := s.newAPI(root.PathPrefix(apiPrefix).Subrouter())
 	s.operations(api)
 	root.HandleFunc(apiPrefix+"/openapi.json", openAPI(api)).Methods(http.MethodGet, http.MethodHead)
@@ -32,6 +36,25 @@ func (s *Server) newAdmin() http.Handler {
 		Listener: "admin", Log: s.Log, Clock: s.Clock, Observe: s.metrics.observe,
 		Fail: func(w http.ResponseWriter, r *http.Request) { fail(w, r, fault.New(fault.Internal, "internal", "")) },
 	}.Wrap(guarded)
+}
+
+// soon is when the end of the push certificate becomes a warning.
+const soon = 30 * 24 * time.Hour
+
+// statusPage says what runs and what is amiss.
+func (s *Server) statusPage() http.Handler {
+	page := console.New(func(ctx context.Context) console.Status {
+		st := console.Status{Version: s.Config.Version, Database: s.DB.Ping(ctx) == nil}
+		_, push, err := s.Certs.Push(ctx, s.DB)
+		st.Push = err == nil
+		st.PushKnown = err == nil || fault.CodeOf(err) == "push-cert.none"
+		st.PushEnds, st.PushEndSoon = push.NotAfter, st.Push && push.NotAfter.Sub(s.Clock.Now()) < soon
+		return st
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		device.LineOf(r.Context()).Route = "/"
+		page.ServeHTTP(w, r)
+	})
 }
 
 // operations registers all of the API.
