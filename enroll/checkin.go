@@ -217,7 +217,11 @@ func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, o
 	// One that broke off after its Authenticate and begins again by the same link
 	// is still the same one enrollment.
 	again := known && old.State == Enrolling && old.LinkID == id.LinkID
-	return r.use(ctx, tx, id.LinkID, again)
+	err = r.use(ctx, tx, id.LinkID, again)
+	if f, is := fault.Of(err); is {
+		return r.refuseFor("link:"+id.LinkID, id, f.Code, f)
+	}
+	return err
 }
 
 // replaceOther refuses a serial number that another live UDID holds: one of the

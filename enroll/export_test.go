@@ -1,6 +1,6 @@
 package enroll
 
-// ExampleProfile is the enrollment profile of a server with these settings.
-func ExampleProfile(publicURL, organization string, root []byte, topic, challenge string) ([]byte, error) {
+// SampleProfile is the enrollment profile of a server with these settings.
+func SampleProfile(publicURL, organization string, root []byte, topic, challenge string) ([]byte, error) {
 	return newPlan(publicURL, organization).profile(root, topic, challenge)
 }

@@ -129,6 +129,10 @@ func TestALinksUsesAreEnrollments(t *testing.T) {
 			if second.state() != certs.Issued {
 				t.Errorf("the certificate is %s", second.state())
 			}
+			if err := w.enroll.FlushSeen(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantList(t, "audit trail", w.events("link:"+l.ID), "link.create", "link.revoke", "enrollment.refuse")
 		})
 	})
 }
@@ -159,7 +163,7 @@ func TestAGroupWhoseLinkStillWorksStays(t *testing.T) {
 // whole profile; a change of it is a change that iPads must accept as an update
 // of the profile they have (pain 13).
 func TestTheEnrollmentProfileIsTheSameForEver(t *testing.T) {
-	got, err := enroll.ExampleProfile("https://mdm.example.org", "Gymnasium Musterstadt", []byte("root certificate"),
+	got, err := enroll.SampleProfile("https://mdm.example.org", "Gymnasium Musterstadt", []byte("root certificate"),
 		"com.apple.mgmt.External.0b3d5b1c-2a6e-4f6e-8e55-8d2f9b1f7a10", "one-time challenge")
 	if err != nil {
 		t.Fatal(err)
