@@ -166,6 +166,56 @@ func TestUploadsMayBeBinary(t *testing.T) {
 	}
 }
 
+func TestABrokenBinaryListIsRefusedBeforeItIsDecoded(t *testing.T) {
+	whole := func() []byte { return bplist([]byte{0xa1, 1}, []byte("\x51a")) }
+	trailer := func(at int, value ...byte) []byte {
+		b := whole()
+		copy(b[len(b)-32+at:], value)
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"offsets of no byte":            trailer(6, 0),
+		"offsets of nine bytes":         trailer(6, 9),
+		"references of no byte":         trailer(7, 0),
+		"references of nine bytes":      trailer(7, 9),
+		"no objects":                    trailer(8, 0, 0, 0, 0, 0, 0, 0, 0),
+		"more objects than offsets":     trailer(8, 0, 0, 0, 0, 0, 0, 0, 9),
+		"2^63 objects":                  trailer(8, 0x80),
+		"a top that is no object":       trailer(16, 0, 0, 0, 0, 0, 0, 0, 2),
+		"a table inside the header":     trailer(24, 0, 0, 0, 0, 0, 0, 0, 7),
+		"a table behind the end":        trailer(24, 0, 0, 0, 0, 0, 0, 1),
+		"a table at 2^63":               trailer(24, 0x80),
+		"an object behind the table":    append(append([]byte("bplist00\x09"), 0, 0, 0, 200), bplist([]byte{9})[13:]...),
+		"an integer of 32 bytes":        bplist([]byte{0x15}, bytes.Repeat([]byte{0}, 40)),
+		"a real of 2^15 bytes":          bplist([]byte{0x2f}),
+		"a real behind the end":         bplist([]byte{0x23, 1}),
+		"a count that is no integer":    bplist([]byte{0xaf, 0x51, 1}),
+		"a count of 16 bytes":           bplist(append([]byte{0xaf, 0x14}, bytes.Repeat([]byte{0}, 40)...)),
+		"a count behind the end":        bplist([]byte{0x5f}),
+		"half a count":                  bplist([]byte{0x5f, 0x13, 0}),
+		"a text behind the end":         bplist([]byte{0x54, 'a'}),
+		"a wide text behind the end":    bplist([]byte{0x62, 0, 'a', 0}),
+		"a list behind the end":         bplist([]byte{0xa3, 0}),
+		"a dictionary behind the end":   bplist([]byte{0xd2, 0, 0, 0}),
+		"a dictionary of 2^62 keys":     bplist([]byte{0xdf, 0x13, 0x40, 0, 0, 0, 0, 0, 0, 0}),
+		"a kind that nobody knows":      bplist([]byte{0x70}),
+		"a key that is a number":        bplist([]byte{0xd1, 1, 1}, []byte{0x10, 1}),
+		"too short for a trailer":       whole()[:39],
+		"a set":                         bplist([]byte{0xc1, 1}, []byte("\x51a")),
+		"null":                          bplist([]byte{0x00}),
+		"a UID, which keyed files have": bplist([]byte{0x80, 1}),
+	} {
+		var v any
+		if err := DecodeUpload(b, &v); !errors.Is(err, ErrSyntax) {
+			t.Errorf("%s: got %v, %v", name, v, err)
+		}
+	}
+	var v any
+	if err := DecodeUpload(whole(), &v); err != nil {
+		t.Errorf("the whole one: %v", err)
+	}
+}
+
 func TestErrorsNeverQuoteWhatTheyCouldNotRead(t *testing.T) {
 	const secret = "5ecret"
 	for _, value := range []string{
