@@ -79,7 +79,7 @@ func texts(lang string) map[string]string {
 		return map[string]string{
 			"Title": "Ranzen is running", "Switch": "Deutsch", "SwitchTo": "Diese Seite auf Deutsch",
 			"Database": "Database", "Answers": "answers", "Silent": "does not answer. Look at the server's log and at the database.",
-			"Push": "Push certificate", "PushNone": "There is none: iPads are not woken, they come by themselves. Make a request with `ranzen push-cert request`.",
+			"Push": "Push certificate", "PushNone": "There is none: iPads are not woken, they come by themselves. Make a request with: ranzen push-cert request",
 			"PushUnknown": "It cannot be read. Look at the server's log.", "PushUntil": "ends on", "PushSoon": "Renew it with the same Apple account, or all iPads must enroll again.",
 			"Version": "Version", "API": "For programs", "APIText": "The API is described in", "CLI": "For people", "CLIText": "On this machine: ranzen help --all",
 		}
@@ -87,7 +87,7 @@ func texts(lang string) map[string]string {
 	return map[string]string{
 		"Title": "Ranzen läuft", "Switch": "English", "SwitchTo": "This page in English",
 		"Database": "Datenbank", "Answers": "antwortet", "Silent": "antwortet nicht. Sehen Sie im Protokoll des Servers und bei der Datenbank nach.",
-		"Push": "Push-Zertifikat", "PushNone": "Es gibt keines: iPads werden nicht geweckt, sie melden sich von selbst. Stellen Sie einen Antrag mit `ranzen push-cert request`.",
+		"Push": "Push-Zertifikat", "PushNone": "Es gibt keines: iPads werden nicht geweckt, sie melden sich von selbst. Stellen Sie einen Antrag mit: ranzen push-cert request",
 		"PushUnknown": "Es kann nicht gelesen werden. Sehen Sie im Protokoll des Servers nach.", "PushUntil": "läuft ab am", "PushSoon": "Erneuern Sie es mit demselben Apple-Account, sonst müssen alle iPads neu angemeldet werden.",
 		"Version": "Version", "API": "Für Programme", "APIText": "Die API ist beschrieben in", "CLI": "Für Menschen", "CLIText": "Auf diesem Rechner: ranzen help --all",
 	}
