@@ -57,7 +57,7 @@ type command struct {
 
 func newSchool(t *testing.T) *school {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := schoolKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,11 +292,14 @@ func (s *school) do(t *testing.T, x *tablet.Tablet, request string, args map[str
 	return s.said(t, id)
 }
 
-// keys are shared by the tests of this package: making them costs more than all
-// the rest.
+// oneKey is made once for all tests: it costs more than all the rest.
+var oneKey = sync.OnceValues(func() (*tablet.Keys, error) { return tablet.ShareKeys(context.Background(), 1, 1, nil) })
+
+var schoolKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func keys(t *testing.T) *tablet.Keys {
 	t.Helper()
-	k, err := tablet.ShareKeys(t.Context(), 1, 1, nil)
+	k, err := oneKey()
 	if err != nil {
 		t.Fatal(err)
 	}
