@@ -124,8 +124,7 @@ type detailDoc struct {
 		LastError string     `json:"last_error"`
 	} `json:"push"`
 	Inventory map[string]struct {
-		ObservedAt *time.Time     `json:"observed_at"`
-		Values     map[string]any `json:"values"`
+		ObservedAt *time.Time `json:"observed_at"`
 	} `json:"inventory"`
 }
 

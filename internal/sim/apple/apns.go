@@ -128,7 +128,7 @@ func (a *APNs) listen() error {
 	quiet := log.New(io.Discard, "", 0)
 	a.apns = &http.Server{
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		Handler: http.HandlerFunc(a.serve), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second,
+		Handler:     http.HandlerFunc(a.serve), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second,
 		// Which client certificate is good is decided in the handler, so that it is
 		// refused with Apple's words.
 		TLSConfig: &tls.Config{
