@@ -171,7 +171,17 @@ func (q *Queue) WakeDue(ctx context.Context) (int, error) {
 	var rows []targetRow
 	err = q.db.Do(ctx, func(tx *sqldb.Tx) error {
 		rows = nil // a repeated transaction begins anew
-		err := tx.Select(ctx, &rows, `SELECT enrollment_id, token, magic_sealed, topic, attempts, updated_at FROM push_targets
+		// Who fetched everything meanwhile needs no push; what is due later gets
+		// one then.
+		_, err := tx.Exec(ctx, `UPDATE push_targets SET due_at = (SELECT MIN(c.not_before) FROM commands c
+				WHERE c.enrollment_id = push_targets.enrollment_id AND c.state IN ('queued', 'sent', 'deferred'))
+			WHERE due_at <= ? AND due_at IS NOT NULL AND refused_at IS NULL AND (lease_until IS NULL OR lease_until <= ?)
+				AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.enrollment_id = push_targets.enrollment_id
+					AND c.state IN ('queued', 'sent', 'deferred') AND c.not_before <= ?)`, sqldb.At(now), sqldb.At(now), sqldb.At(now))
+		if err != nil {
+			return err
+		}
+		err = tx.Select(ctx, &rows, `SELECT enrollment_id, token, magic_sealed, topic, attempts, updated_at FROM push_targets
 			WHERE due_at <= ? AND due_at IS NOT NULL AND refused_at IS NULL AND (lease_until IS NULL OR lease_until <= ?)
 			ORDER BY due_at LIMIT ?`+tx.SkipLocked(), sqldb.At(now), sqldb.At(now), wakeBatch)
 		if err != nil || len(rows) == 0 {
@@ -238,19 +248,19 @@ func (q *Queue) wrote(ctx context.Context, tx *sqldb.Tx, rows []targetRow, faile
 	for o, ids := range groups {
 		refused, due, pushed := sqldb.Time{}, sqldb.At(o.due), sqldb.Time{}
 		if o.refused {
-			refused, due = sqldb.At(now), sqldb.Time{}
+			refused, due = sqldb.At(now), sqldb.At(now)
 		}
 		if o.pushed {
 			pushed = sqldb.At(now)
 		}
 		_, err := tx.Exec(ctx, `UPDATE push_targets SET lease_until = NULL, last_error = ?, refused_at = ?, pushed_at = COALESCE(?, pushed_at),
 				attempts = CASE WHEN due_at <> ? THEN attempts ELSE ? END,
-				due_at = CASE WHEN due_at <> ? THEN due_at
-					WHEN ? OR EXISTS (SELECT 1 FROM commands c WHERE c.enrollment_id = push_targets.enrollment_id AND c.state IN ('queued', 'sent', 'deferred')) THEN ?
-					ELSE NULL END
+				due_at = CASE WHEN due_at <> ? THEN due_at ELSE (
+					SELECT MIN(CASE WHEN c.not_before > ? THEN c.not_before ELSE ? END) FROM commands c
+					WHERE c.enrollment_id = push_targets.enrollment_id AND c.state IN ('queued', 'sent', 'deferred')) END
 			WHERE enrollment_id IN (?) AND updated_at <= ?`,
 			o.text, refused, pushed, sqldb.At(now.Add(wakeLease)), o.attempts, sqldb.At(now.Add(wakeLease)),
-			!o.pushed && !o.refused, due, ids, sqldb.At(now))
+			sqldb.At(now), due, ids, sqldb.At(now))
 		if err != nil {
 			return fmt.Errorf("note what became of pushes: %w", err)
 		}
