@@ -18,7 +18,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ranzen ./cmd/ranzen
 
 bench: setup
-	CI=1 .ci/with-postgres go test -run '^$$' -bench . -benchmem -timeout 60m ./...
+	CI=1 .ci/with-postgres .ci/bench
 
 fuzz: setup
 	CI=1 .ci/with-postgres .ci/fuzz 10s
