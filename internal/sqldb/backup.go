@@ -192,10 +192,15 @@ func (db *DB) Create(ctx context.Context, fill func() error) error {
 }
 
 func (db *DB) create(ctx context.Context, version int64, fill func() error) error {
+	unlock, err := db.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := db.refuseTables(ctx); err != nil {
 		return err
 	}
-	err := db.withMigrations(func(p *goose.Provider) error {
+	err = db.withMigrations(func(p *goose.Provider) error {
 		_, err := p.UpTo(ctx, version)
 		return err
 	})
@@ -206,6 +211,28 @@ func (db *DB) create(ctx context.Context, version int64, fill func() error) erro
 		return errors.Join(err, db.clear(context.WithoutCancel(ctx)))
 	}
 	return nil
+}
+
+// creating is the key of the advisory lock that create holds.
+const creating = 0x72616e7a656e // "ranzen"
+
+// alone keeps a second create on one PostgreSQL database waiting: its failure
+// would clear away what the first one made. An SQLite file has one owner.
+func (db *DB) alone(ctx context.Context) (unlock func(), err error) {
+	if db.writer != nil {
+		return func() {}, nil
+	}
+	conn, err := db.pool.Connx(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at the database: %w", err)
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(creating)); err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for another that creates: %w", err), conn.Close())
+	}
+	return func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(creating)) // ends with the session at the latest
+		_ = conn.Close()
+	}, nil
 }
 
 // once is Do without a second try.

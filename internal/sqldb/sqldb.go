@@ -91,7 +91,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 // SQLite's settings go into the address: by Exec they would hold for one
 // connection of the pool only.
 const sqlitePragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-	"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(2)"
+	"&_pragma=foreign_keys(1)&_pragma=temp_store(2)"
 
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	abs, err := filepath.Abs(path)
@@ -101,12 +101,12 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	// In an SQLite URI these three would end or escape the path.
 	abs = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(abs)
 	base := "file:" + abs + "?" + sqlitePragmas
-	dsn := base + "&_txlock=immediate"
+	dsn := base + "&_txlock=immediate&_pragma=cache_size(-16000)"
 	w, err := openWriter(ctx, dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	pool, err := sqlx.ConnectContext(ctx, "sqlite", base+"&_pragma=query_only(1)")
+	pool, err := sqlx.ConnectContext(ctx, "sqlite", base+"&_pragma=query_only(1)&_pragma=cache_size(-2000)") // each of many connections has its own
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), w.close())
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -25,14 +26,15 @@ var errClosed = errors.New("the database is closed")
 // after the common commit: as durable as a commit each, at a fraction of the
 // fsyncs.
 type writer struct {
-	pool  *sqlx.DB
-	conn  *sqlx.Conn
-	stmts map[string]*sqlx.Stmt
-	jobs  chan *job
-	quit  chan struct{}
-	done  chan struct{}
-	once  sync.Once // starts
-	end   sync.Once // closes
+	pool    *sqlx.DB
+	conn    *sqlx.Conn
+	stmts   map[string]*sqlx.Stmt
+	jobs    chan *job
+	quit    chan struct{}
+	done    chan struct{}
+	mu      sync.Mutex
+	started bool
+	end     sync.Once // closes
 }
 
 type job struct {
@@ -42,6 +44,10 @@ type job struct {
 	tx   *Tx
 	boom any // what fn panicked with
 	done chan struct{}
+
+	// taken decides between the writer, who begins it, and a caller who gives up
+	// before that: a Do inside a Do waits for itself, and ends with its context.
+	taken atomic.Bool
 }
 
 func openWriter(ctx context.Context, dsn string) (*writer, error) {
@@ -56,16 +62,26 @@ func openWriter(ctx context.Context, dsn string) (*writer, error) {
 
 // start takes the connection for good, with the first write.
 func (w *writer) start(ctx context.Context) (err error) {
-	w.once.Do(func() {
-		if w.conn, err = w.pool.Connx(context.WithoutCancel(ctx)); err == nil {
-			go w.loop()
-		}
-	})
-	return err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.started {
+		return nil
+	}
+	if w.conn, err = w.pool.Connx(context.WithoutCancel(ctx)); err != nil {
+		return err // the next write tries again
+	}
+	w.started = true
+	go w.loop()
+	return nil
 }
 
 func (w *writer) close() error {
-	w.once.Do(func() { close(w.done) }) // never started: nothing to wait for
+	w.mu.Lock()
+	if !w.started { // nothing to wait for, and nothing begins any more
+		w.started = true
+		close(w.done)
+	}
+	w.mu.Unlock()
 	w.end.Do(func() { close(w.quit) })
 	<-w.done
 	var errs []error
@@ -90,19 +106,42 @@ func (w *writer) do(ctx context.Context, fn func(tx *Tx) error) error {
 	case <-w.quit:
 		return errClosed
 	}
-	select {
-	case <-j.done:
-	case <-w.done:
-		select {
-		case <-j.done:
-		default:
-			return errClosed
-		}
+	if err := w.await(ctx, j); err != nil {
+		return err
 	}
 	if j.boom != nil {
 		panic(j.boom)
 	}
+	if j.err == nil {
+		for _, f := range j.tx.after { // here and not in the writer, which must not wait or panic for them
+			f()
+		}
+	}
 	return j.err
+}
+
+// await waits for a job's end, or gives it up before its beginning.
+func (w *writer) await(ctx context.Context, j *job) error {
+	select {
+	case <-j.done:
+		return nil
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return fmt.Errorf("begin: %w", ctx.Err())
+		}
+	case <-w.done:
+	}
+	select {
+	case <-j.done:
+		return nil
+	case <-w.done:
+	}
+	select {
+	case <-j.done:
+		return nil
+	default:
+		return errClosed
+	}
 }
 
 func (w *writer) loop() {
@@ -110,7 +149,9 @@ func (w *writer) loop() {
 	for {
 		select {
 		case j := <-w.jobs:
-			w.batch(j)
+			if j.taken.CompareAndSwap(false, true) {
+				w.batch(j)
+			}
 		case <-w.quit:
 			return
 		}
@@ -131,6 +172,9 @@ fill:
 	for whole && len(taken) < maxBatch {
 		select {
 		case j := <-w.jobs:
+			if !j.taken.CompareAndSwap(false, true) {
+				continue // its caller has gone
+			}
 			taken = append(taken, j)
 			whole = w.one(j)
 		default:
@@ -146,11 +190,6 @@ fill:
 		}
 	}
 	for _, j := range taken {
-		if j.err == nil && j.boom == nil {
-			for _, f := range j.tx.after {
-				f()
-			}
-		}
 		close(j.done)
 	}
 }
