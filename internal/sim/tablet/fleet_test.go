@@ -191,7 +191,9 @@ func TestAFleetEnrollsAndLivesOnPushes(t *testing.T) {
 	}
 	p.until(named("app-refused"))
 
-	// A tablet that sleeps hears its push when it wakes.
+	// A tablet that sleeps hears its push when it wakes. The poll waits until the
+	// session before is over: this school offers nothing twice.
+	p.ask(`{"do":"poll","serials":["` + one.Serial + `"]}`)
 	p.ask(`{"do":"sleep","serials":["` + one.Serial + `"]}`)
 	fleetOrder(s, one.UDID, "RemoveProfile", map[string]any{"Identifier": "net"})
 	c.wake(one.Token)
