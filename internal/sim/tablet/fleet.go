@@ -172,7 +172,7 @@ const settle = 1500 * time.Millisecond
 // live is a tablet's life: pushes, orders, and the slow poll.
 func (f *Fleet) live(ctx context.Context, m *member) {
 	if !f.opts.Wait && f.opts.ProfileURL != "" {
-		f.talk(ctx, m, func() error { return m.Enroll(ctx, f.opts.ProfileURL) })
+		_ = f.talk(ctx, m, func() error { return m.Enroll(ctx, f.opts.ProfileURL) }) // told as enroll-failed
 	}
 	timer := time.NewTimer(f.nextPoll(m))
 	defer timer.Stop()
@@ -183,13 +183,24 @@ func (f *Fleet) live(ctx context.Context, m *member) {
 		case do := <-m.orders:
 			do(ctx)
 		case <-m.pushed:
-			f.talk(ctx, m, func() error { return m.Poll(ctx) })
+			f.connect(ctx, m)
 		case <-timer.C:
 			if m.Enrolled() && !m.Asleep() {
-				f.talk(ctx, m, func() error { return m.Poll(ctx) })
+				f.connect(ctx, m)
 			}
 		}
 		timer.Reset(f.nextPoll(m))
+	}
+}
+
+// connect polls. A tablet that fell asleep over it does so again when it wakes;
+// other errors were told by the tablet.
+func (f *Fleet) connect(ctx context.Context, m *member) {
+	err := f.talk(ctx, m, func() error { return m.Poll(ctx) })
+	if _, _, magic := m.Registration(); errors.Is(err, ErrOffline) && magic != "" {
+		m.mu.Lock()
+		m.magic, m.held = magic, true
+		m.mu.Unlock()
 	}
 }
 

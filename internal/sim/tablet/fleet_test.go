@@ -191,10 +191,12 @@ func TestAFleetEnrollsAndLivesOnPushes(t *testing.T) {
 	}
 	p.until(named("app-refused"))
 
-	// A tablet that sleeps hears its push when it wakes. The poll waits until the
-	// session before is over: this school offers nothing twice.
-	p.ask(`{"do":"poll","serials":["` + one.Serial + `"]}`)
+	// A tablet that sleeps hears its push when it wakes. The poll fails, but waits
+	// until the session before is over: this school offers nothing twice.
 	p.ask(`{"do":"sleep","serials":["` + one.Serial + `"]}`)
+	if e := p.ask(`{"do":"poll","serials":["` + one.Serial + `"]}`); e.Event != "failed" {
+		t.Errorf("a poll asleep: %+v", e)
+	}
 	fleetOrder(s, one.UDID, "RemoveProfile", map[string]any{"Identifier": "net"})
 	c.wake(one.Token)
 	c.wake(all[1].Token)
