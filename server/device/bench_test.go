@@ -30,6 +30,7 @@ import (
 // door is the device listener on one database, with real rooms behind it.
 type door struct {
 	testing.TB
+	ctx     context.Context // the test's: a fuzz target must not ask its parent
 	db      *sqldb.DB
 	queue   *commands.Queue
 	enroll  *enroll.Room
@@ -39,7 +40,7 @@ type door struct {
 
 func newDoor(t testing.TB, db *sqldb.DB) *door {
 	t.Helper()
-	d := &door{TB: t, db: db}
+	d := &door{TB: t, ctx: t.Context(), db: db}
 	d.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }))
 	t.Cleanup(d.srv.Close)
 	clk, ctx, log := clock.System(), t.Context(), slog.New(slog.DiscardHandler)
@@ -150,7 +151,7 @@ func (d *door) tablet(i int, keys *tablet.Keys, profile string) (*tablet.Tablet,
 }
 
 func (d *door) send(path string, r recorded) *httptest.ResponseRecorder {
-	q := httptest.NewRequestWithContext(d.Context(), http.MethodPut, path, bytes.NewReader(r.body))
+	q := httptest.NewRequestWithContext(d.ctx, http.MethodPut, path, bytes.NewReader(r.body))
 	q.Header = r.header
 	w := httptest.NewRecorder()
 	d.handler.ServeHTTP(w, q)
