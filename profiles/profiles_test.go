@@ -143,6 +143,32 @@ func TestAListThatCannotBeReadChangesNothing(t *testing.T) {
 	})
 }
 
+func TestWhatIsAcknowledgedAndNotShownHasFailedAndIsTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.enrolled(1)[0]
+		p := w.pad(id)
+		p.answer = func(rt string, _ map[string]any) map[string]any {
+			clear(p.profiles) // it says yes and does nothing
+			return nil
+		}
+		w.addWiFi("Wi-Fi", "Sandtal")
+		w.assign(all, "Wi-Fi")
+		w.plan()
+		p.session()
+		p.session()
+		if s, r := w.state(id, "profile"); s != "failed" || !strings.Contains(r, "does not show it") {
+			t.Errorf("state %s, reason %q", s, r)
+		}
+		p.answer = nil
+		w.clk.Forward(3 * time.Minute)
+		w.plan()
+		p.session()
+		if s, _ := w.state(id, "profile"); s != "installed" {
+			t.Errorf("later it is %s", s)
+		}
+	})
+}
+
 func TestAnAppWithoutLicenceIsBlockedWithThatReason(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		id := w.enrolled(1)[0]

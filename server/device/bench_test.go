@@ -32,6 +32,7 @@ type door struct {
 	testing.TB
 	ctx     context.Context // the test's: a fuzz target must not ask its parent
 	db      *sqldb.DB
+	certs   *certs.Room
 	queue   *commands.Queue
 	enroll  *enroll.Room
 	handler http.Handler
@@ -49,6 +50,7 @@ func newDoor(t testing.TB, db *sqldb.DB) *door {
 	trail := audit.New(db, clk)
 	ca, err := certs.New(ctx, db, clk, vault, trail, certs.Config{PublicURL: d.srv.URL, KeyKind: "p256"})
 	d.must(err)
+	d.certs = ca
 	devices := schools.New(clk, trail)
 	d.queue = commands.New(db, clk, vault, trail, log)
 	d.enroll, err = enroll.New(enroll.Deps{

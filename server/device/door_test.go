@@ -116,6 +116,31 @@ func TestATabletIsDismissedOnOrderOnlyAndThenForGood(t *testing.T) {
 	})
 }
 
+func TestAnIdentityOfAnEarlierLifeIsRefusedAndCounted(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		d := newDoor(t, db)
+		profile := d.link()
+		one, rec := d.tablet(0, nil, profile)
+		if _, err := one.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		old := rec.last["/mdm/command"]
+		again, rec2 := d.tablet(0, nil, profile) // the same iPad, erased by hand and enrolled again
+		if w := d.send("/mdm/command", old); w.Code != http.StatusBadRequest || w.Body.Len() != 0 {
+			t.Errorf("the old identity: %d %s", w.Code, w.Body)
+		}
+		if n := d.certs.RefusalCounts()["retired"]; n != 1 {
+			t.Errorf("counted %v", d.certs.RefusalCounts())
+		}
+		if _, err := again.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if w := d.send("/mdm/command", rec2.last["/mdm/command"]); w.Code != http.StatusOK {
+			t.Errorf("the new one: %d", w.Code)
+		}
+	})
+}
+
 func TestTheLinksPageSpeaksBothLanguagesAndSaysWhyItIsClosed(t *testing.T) {
 	d := newDoor(t, sqldbtest.SQLite(t))
 	path := strings.TrimSuffix(strings.TrimPrefix(d.link(), d.srv.URL), "/profile")
