@@ -73,6 +73,9 @@ func (t *Tablet) install(ctx context.Context, raw []byte) error {
 // register makes the push service know the token: the server may push as soon as
 // it has it.
 func (t *Tablet) register(ctx context.Context, m *management) {
+	t.mu.Lock()
+	t.comes = m.magic
+	t.mu.Unlock()
 	if t.cfg.Register != nil {
 		t.cfg.Register(ctx, hex.EncodeToString(m.token), m.topic, m.magic)
 	}
@@ -186,7 +189,7 @@ func (t *Tablet) sayGoodbye(ctx context.Context, m *management) {
 // unenroll forgets the management and all it brought.
 func (t *Tablet) unenroll(why string) {
 	t.mu.Lock()
-	t.mgmt = nil
+	t.mgmt, t.comes = nil, ""
 	t.profiles = slices.DeleteFunc(t.profiles, func(p *installed) bool { return p.managed || p.payload("com.apple.mdm") != nil })
 	for id, a := range t.apps {
 		if a.managed && a.flags&1 != 0 {

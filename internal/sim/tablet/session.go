@@ -229,6 +229,7 @@ func (t *Tablet) eraseNow(ctx context.Context) error {
 		if bad != nil {
 			return t.failed("enroll-failed", fmt.Errorf("return to service: the Wi-Fi profile: %w", bad))
 		}
+		p.managed = true // the server sent it; Apple does not say whether it may replace it later
 		t.mu.Lock()
 		t.profiles = append(t.profiles, p)
 		t.mu.Unlock()
