@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,7 +60,10 @@ func newDoor(t testing.TB, db *sqldb.DB) *door {
 	})
 	d.must(err)
 	d.queue.Handle(d.enroll.Specs()...)
-	d.handler = device.New(device.Deps{DB: db, Clock: clk, Log: log, Certs: ca, Queue: d.queue, Enroll: d.enroll, PublicURL: d.srv.URL})
+	d.handler = device.New(device.Deps{
+		DB: db, Clock: clk, Log: log, Certs: ca, Queue: d.queue, Enroll: d.enroll, PublicURL: d.srv.URL,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.9.8.7/32")}, CertHeader: "X-Client-Cert",
+	})
 	return d
 }
 

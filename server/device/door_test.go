@@ -2,6 +2,9 @@ package device_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -137,6 +140,48 @@ func TestAnIdentityOfAnEarlierLifeIsRefusedAndCounted(t *testing.T) {
 		}
 		if w := d.send("/mdm/command", rec2.last["/mdm/command"]); w.Code != http.StatusOK {
 			t.Errorf("the new one: %d", w.Code)
+		}
+	})
+}
+
+func TestACertificateCountsFromTLSAndFromTheNamedProxyOnly(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		d := newDoor(t, db)
+		one, rec := d.tablet(0, nil, d.link())
+		if _, err := one.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		idle := rec.last["/mdm/command"]
+		var der []byte
+		d.must(d.db.Get(t.Context(), &der, `SELECT der FROM certificates WHERE state = 'pinned'`))
+		cert, err := x509.ParseCertificate(der)
+		d.must(err)
+		header := ":" + base64.StdEncoding.EncodeToString(der) + ":" // RFC 9440
+		for _, tt := range []struct {
+			name, from, header string
+			tls                bool
+			want               int
+		}{
+			{"the proxy", "10.9.8.7:1234", header, false, http.StatusOK},
+			{"somebody else", "10.9.8.8:1234", header, false, http.StatusBadRequest},
+			{"the proxy, broken", "10.9.8.7:1234", "nonsense", false, http.StatusBadRequest},
+			{"nobody", "10.9.8.7:1234", "", false, http.StatusBadRequest},
+			{"TLS", "192.0.2.1:1", "", true, http.StatusOK},
+		} {
+			q := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/mdm/command", bytes.NewReader(idle.body))
+			q.RemoteAddr = tt.from
+			q.Header.Set("Content-Type", "application/x-apple-aspen-mdm")
+			if tt.header != "" {
+				q.Header.Set("X-Client-Cert", tt.header)
+			}
+			if tt.tls {
+				q.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
+			}
+			w := httptest.NewRecorder()
+			d.handler.ServeHTTP(w, q)
+			if w.Code != tt.want {
+				t.Errorf("%s: %d, want %d", tt.name, w.Code, tt.want)
+			}
 		}
 	})
 }
