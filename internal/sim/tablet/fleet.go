@@ -88,12 +88,8 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 			orders: make(chan func(context.Context)), pushed: make(chan struct{}, 1),
 			rand: rand.New(rand.NewPCG(o.Seed, uint64(i)<<8|3)),
 		}
-		system, build := "18.1", "22B83"
-		if i%3 == 2 { // some schools' tablets are newer
-			system, build = "26.1", "23B85"
-		}
 		m.Tablet, err = New(Config{
-			Seed: o.Seed, Index: i, OSVersion: system, BuildVersion: build, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
+			Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
 			Signature: o.Signature, Unlicensed: o.Unlicensed, AppName: f.appName, AppTime: o.AppTime,
 			Awkward: o.Awkward, Code: o.Code, Register: f.register(m), On: tell, rules: read,
 		})

@@ -153,8 +153,6 @@ func (p *postOffice) address(path string) string {
 }
 
 func (p *postOffice) send(ctx context.Context, what string, list any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	body, err := json.Marshal(list)
 	if err != nil {
 		return fmt.Errorf("tell the courier: %w", err)
