@@ -232,9 +232,16 @@ func TestATabletThatAsksForReturnToServiceGetsItIfOrdered(t *testing.T) {
 		if err := mdm.Decode(d.must(&mdm.CheckIn{MessageType: "ReturnToService"}), &got); err != nil {
 			t.Fatal(err)
 		}
-		if r := got.ReturnToService; !r.Enabled || string(r.WiFiProfileData) != string(wifi) || w.read(r.MDMProfileData).PayloadIdentifier != "ranzen.enrollment" {
+		r := got.ReturnToService
+		if !r.Enabled || string(r.WiFiProfileData) != string(wifi) || w.read(r.MDMProfileData).PayloadIdentifier != "ranzen.enrollment" {
 			t.Errorf("got %+v", r)
 		}
+		t.Run("and loses it when it checks out", func(t *testing.T) {
+			d.must(d.checkOut())
+			if _, err := w.scep(w.read(r.MDMProfileData).challenge(t)); err == nil {
+				t.Error("the CA issued a certificate")
+			}
+		})
 	})
 }
 

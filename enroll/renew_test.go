@@ -88,6 +88,26 @@ func TestARenewalCarriesTheVeryProfileTheTabletHas(t *testing.T) {
 	})
 }
 
+// Weeks in a drawer leave one renewal, not one a day that takes the place of the
+// day before's.
+func TestARenewalThatWaitsIsNotMadeAnew(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, e := plainTablet(w, 1)
+		w.clk.Forward(340 * day)
+		for range 10 {
+			if err := w.enroll.QueueRenewals(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.clk.Forward(day + time.Minute)
+		}
+		var n int
+		err := w.db.Get(t.Context(), &n, `SELECT COUNT(*) FROM commands WHERE enrollment_id = ? AND kind = 'identity.renew'`, e.ID)
+		if err != nil || n != 1 {
+			t.Errorf("%d renewals, %v", n, err)
+		}
+	})
+}
+
 func TestAnUnenrolledTabletIsNotRenewed(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		_, e := plainTablet(w, 1)
