@@ -32,10 +32,10 @@ func (w *world) populate(n int) {
 	var devices, enrollments [][]any
 	for i := range n {
 		d, e := fmt.Sprintf("bench-d%06d", i), fmt.Sprintf("bench-e%06d", i)
-		devices = append(devices, []any{d, fmt.Sprintf("BENCH%06d", i), now, now})
+		devices = append(devices, []any{d, "tenant-1", fmt.Sprintf("BENCH%06d", i), now, now})
 		enrollments = append(enrollments, []any{e, d, fmt.Sprintf("bench-%06d", i), 1, "enrolled", now, now, now, now})
 	}
-	insert(`INSERT INTO devices (id, serial, created_at, updated_at) VALUES `, 4, devices)
+	insert(`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) VALUES `, 5, devices)
 	insert(`INSERT INTO enrollments (id, device_id, udid, generation, state, created_at, enrolled_at, inventory_at, updated_at) VALUES `, 9, enrollments)
 }
 

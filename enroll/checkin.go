@@ -103,7 +103,19 @@ func (r *Room) authenticate(ctx context.Context, tx *sqldb.Tx, id certs.Identity
 	if id.LinkID == "" {
 		actor = "system"
 	}
-	d, err := r.Schools.Ensure(ctx, tx, actor, a.serial, a.model)
+	tenantID := "" // without a link the device must be known
+	if id.LinkID != "" {
+		l, err := linkByID(ctx, tx, id.LinkID)
+		if err != nil {
+			return fmt.Errorf("read the link of an Authenticate: %w", err)
+		}
+		tenantID = l.TenantID
+	}
+	d, err := r.Schools.Ensure(ctx, tx, actor, tenantID, a.serial, a.model)
+	if f, is := fault.Of(err); is && f.Kind == fault.NotFound {
+		// As before there were tenants: a renewal or a return that names another device.
+		return r.refuse(id, "other-device", otherDevice())
+	}
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 // Link is an enrollment link: whoever has its address may enroll an iPad.
 type Link struct {
 	ID         string
+	TenantID   string // whose the tablets are that come by it
 	Name       string
 	Code       string // the secret in the address
 	URL        string // the page for people, with a QR code
@@ -38,10 +39,11 @@ type Link struct {
 
 // LinkSpec is what a person decides about a link.
 type LinkSpec struct {
-	Name    string
-	Group   string        // name or id, "" for none
-	Expires time.Duration // DefaultExpiry when zero
-	MaxUses int           // 0 is any number
+	TenantID string // whose the tablets are; "" while there is one tenant
+	Name     string
+	Group    string        // name or id, "" for none
+	Expires  time.Duration // DefaultExpiry when zero
+	MaxUses  int           // 0 is any number
 }
 
 // DefaultExpiry is how long a link works when nobody says: long enough for the
@@ -90,9 +92,13 @@ func (r *Room) CreateLink(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 	if err != nil {
 		return Link{}, err
 	}
+	tenant, err := r.Schools.TenantFor(ctx, tx, "", spec.TenantID)
+	if err != nil {
+		return Link{}, err
+	}
 	now := r.Clock.Now()
 	l := Link{
-		ID: sqldb.NewID(), Name: spec.Name, Code: newCode(), CreatedBy: string(actor), CreatedAt: now,
+		ID: sqldb.NewID(), TenantID: tenant.ID, Name: spec.Name, Code: newCode(), CreatedBy: string(actor), CreatedAt: now,
 		ExpiresAt: now.Add(spec.Expires), MaxUses: int64(spec.MaxUses),
 	}
 	if spec.Group != "" {

@@ -76,7 +76,8 @@ func lockEnrollment(ctx context.Context, tx *sqldb.Tx, id string) (Enrollment, e
 }
 
 func lockByUDID(ctx context.Context, tx *sqldb.Tx, udid string) (Enrollment, error) {
-	return getEnrollment(ctx, tx, `WHERE e.udid = ?`+tx.ForUpdate(), udid)
+	return getEnrollment(ctx, tx, `WHERE e.udid = ? AND e.state <> 'held'
+		ORDER BY CASE WHEN e.state IN ('enrolling', 'enrolled') THEN 0 ELSE 1 END, e.updated_at DESC, e.id DESC LIMIT 1`+tx.ForUpdate(), udid)
 }
 
 const liveFirst = `WHERE e.device_id = ?

@@ -10,6 +10,7 @@ import (
 
 type linkRow struct {
 	ID         string     `db:"id"`
+	TenantID   string     `db:"tenant_id"`
 	Name       string     `db:"name"`
 	CodeSealed []byte     `db:"code_sealed"`
 	GroupID    string     `db:"group_id"`
@@ -24,7 +25,7 @@ type linkRow struct {
 
 func (r linkRow) link() Link {
 	return Link{
-		ID: r.ID, Name: r.Name, Group: r.GroupName, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time,
+		ID: r.ID, TenantID: r.TenantID, Name: r.Name, Group: r.GroupName, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time,
 		MaxUses: r.MaxUses, Uses: r.Uses, RevokedAt: r.RevokedAt.Time, groupID: r.GroupID,
 	}
 }
@@ -32,16 +33,16 @@ func (r linkRow) link() Link {
 // The group's name is the one column of another room's table read here: a link
 // shows it and nothing hangs on it.
 const linkSelect = `
-	SELECT l.id, l.name, l.code_sealed, COALESCE(l.group_id, '') AS group_id,
+	SELECT l.id, l.tenant_id, l.name, l.code_sealed, COALESCE(l.group_id, '') AS group_id,
 		COALESCE((SELECT g.name FROM device_groups g WHERE g.id = l.group_id), '') AS group_name,
 		l.created_by, l.created_at, l.expires_at, l.max_uses, l.uses, l.revoked_at
 	FROM links l `
 
 func insertLink(ctx context.Context, tx *sqldb.Tx, l Link, hash string, sealed []byte) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO links (id, name, code_hash, code_sealed, group_id, created_by, created_at, expires_at, max_uses, uses)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-		l.ID, l.Name, hash, sealed, orNull(l.groupID), l.CreatedBy, sqldb.At(l.CreatedAt), sqldb.At(l.ExpiresAt), l.MaxUses)
+		INSERT INTO links (id, tenant_id, name, code_hash, code_sealed, group_id, created_by, created_at, expires_at, max_uses, uses)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+		l.ID, l.TenantID, l.Name, hash, sealed, orNull(l.groupID), l.CreatedBy, sqldb.At(l.CreatedAt), sqldb.At(l.ExpiresAt), l.MaxUses)
 	if err != nil {
 		return fmt.Errorf("create link: %w", err)
 	}

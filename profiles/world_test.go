@@ -95,11 +95,11 @@ func (w *world) enrolled(n int) []string {
 			to := min(n, from+500)
 			for i := from; i < to; i++ {
 				ids[i] = fmt.Sprintf("e%06d", i)
-				devices = append(devices, "d"+ids[i], fmt.Sprintf("RZTEST%06d", i), now, now)
+				devices = append(devices, "d"+ids[i], "tenant-1", fmt.Sprintf("RZTEST%06d", i), now, now)
 				enrollments = append(enrollments, ids[i], "d"+ids[i], fmt.Sprintf("UDID-%06d", i), 1, "enrolled", true, now, now)
 			}
 			k := to - from
-			if _, err := tx.Exec(w.Context(), `INSERT INTO devices (id, serial, created_at, updated_at) VALUES `+rows(k, 4), devices...); err != nil {
+			if _, err := tx.Exec(w.Context(), `INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) VALUES `+rows(k, 5), devices...); err != nil {
 				return err
 			}
 			_, err := tx.Exec(w.Context(), `INSERT INTO enrollments (id, device_id, udid, generation, state, supervised, created_at, updated_at) VALUES `+rows(k, 8), enrollments...)

@@ -14,6 +14,7 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
 	"ranzen/internal/fault"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -128,6 +129,9 @@ func prepare(ctx context.Context, e env, cfg Config, admin string) error {
 		if err := writeWhole(cfg.Path(rootFile), ca.RootPEM(), 0o644); err != nil {
 			return err
 		}
+		if err := firstTenant(ctx, db, schools.New(e.clock, log), cfg.Organization); err != nil {
+			return err
+		}
 		token, err := firstAdmin(ctx, db, auth.New(db, e.clock, log), admin)
 		if err != nil {
 			return err
@@ -139,6 +143,17 @@ func prepare(ctx context.Context, e env, cfg Config, admin string) error {
 		err = usagef("%s", f.Text)
 	}
 	return errors.Join(err, db.Close())
+}
+
+// firstTenant is whose devices are while there is no other.
+func firstTenant(ctx context.Context, db *sqldb.DB, world *schools.Room, name string) error {
+	if name == "" {
+		name = "Default"
+	}
+	return db.Do(ctx, func(tx *sqldb.Tx) error {
+		_, err := world.AddTenant(ctx, tx, audit.System, schools.Tenant{Code: "default", Name: name})
+		return err
+	})
 }
 
 func firstAdmin(ctx context.Context, db *sqldb.DB, people *auth.Room, name string) (token fault.Secret, err error) {

@@ -18,6 +18,7 @@ import (
 // Device is a tablet as a thing.
 type Device struct {
 	ID        string
+	TenantID  string // whose it is
 	Serial    string
 	AssetTag  string // the number on the school's sticker, may be ""
 	Name      string // the name we want it to have, may be ""
@@ -81,22 +82,31 @@ func cleanName(field, name string) (string, error) {
 	return name, nil
 }
 
-// Ensure gives the device with this serial number, which it creates if there is
-// none. The row is held until the commit. A model that is not known yet is
-// filled in.
-func (r *Room) Ensure(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, serial, model string) (Device, error) {
+// Ensure gives the device with this serial number, which it creates for the
+// tenant if there is none. The row is held until the commit. A model that is not
+// known yet is filled in. A device of another tenant is a fault; without a
+// tenant, so is one that is not known.
+func (r *Room) Ensure(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, serial, model string) (Device, error) {
 	serial, err := NormalSerial(serial)
 	if err != nil {
 		return Device{}, err
 	}
-	id := sqldb.NewID()
-	created, err := insertDevice(ctx, tx, id, serial, model, r.clock.Now())
+	created := false
+	if tenantID != "" {
+		if created, err = insertDevice(ctx, tx, sqldb.NewID(), tenantID, serial, model, r.clock.Now()); err != nil {
+			return Device{}, err
+		}
+	}
+	d, err := lockBySerial(ctx, tx, serial)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Device{}, unknownDevice(serial)
+	}
 	if err != nil {
 		return Device{}, err
 	}
-	d, err := lockBySerial(ctx, tx, serial)
-	if err != nil {
-		return Device{}, err
+	if tenantID != "" && d.TenantID != tenantID {
+		return Device{}, fault.New(fault.Denied, "device.other-tenant",
+			"The serial number %s belongs to another tenant. Ask its administrators to release it first.", serial).On("serial")
 	}
 	if d.Model == "" && model != "" {
 		if err := setModel(ctx, tx, d.ID, model, r.clock.Now()); err != nil {

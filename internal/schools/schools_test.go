@@ -49,7 +49,7 @@ func (w *world) do(fn func(ctx context.Context, tx *sqldb.Tx) error) {
 func (w *world) device(serial string) (d schools.Device) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		d, err = w.room.Ensure(ctx, tx, admin, serial, "")
+		d, err = w.room.Ensure(ctx, tx, admin, "tenant-1", serial, "")
 		return err
 	})
 	return d
@@ -116,7 +116,7 @@ func TestASerialNumberIsOneDeviceHoweverItIsTyped(t *testing.T) {
 		}
 		for _, bad := range []string{"", "  ", "A B", "A\x00", "Ä123", "\xff", strings.Repeat("A", 65), "A';--"} {
 			err := w.try(func(ctx context.Context, tx *sqldb.Tx) error {
-				_, err := w.room.Ensure(ctx, tx, admin, bad, "")
+				_, err := w.room.Ensure(ctx, tx, admin, "tenant-1", bad, "")
 				return err
 			})
 			wantCode(t, err, "device.serial")
@@ -130,7 +130,7 @@ func TestAModelIsFilledInOnceAndNotOverwritten(t *testing.T) {
 		id := w.device("A1").ID
 		for _, model := range []string{"iPad13,18", "iPad1,1", ""} {
 			w.do(func(ctx context.Context, tx *sqldb.Tx) error {
-				d, err := w.room.Ensure(ctx, tx, admin, "A1", model)
+				d, err := w.room.Ensure(ctx, tx, admin, "tenant-1", "A1", model)
 				if d.Model != "iPad13,18" {
 					t.Errorf("told %q, kept %q", model, d.Model)
 				}
@@ -153,7 +153,7 @@ func TestManyRequestsThatBringOneSerialMakeOneDevice(t *testing.T) {
 			for i := range ids {
 				wg.Go(func() {
 					err := w.try(func(ctx context.Context, tx *sqldb.Tx) error {
-						d, err := w.room.Ensure(ctx, tx, admin, serial, "iPad13,18")
+						d, err := w.room.Ensure(ctx, tx, admin, "tenant-1", serial, "iPad13,18")
 						ids[i] = d.ID
 						return err
 					})
@@ -293,8 +293,8 @@ func TestARemovedGroupLeavesItsDevices(t *testing.T) {
 		remove := func(ctx context.Context, tx *sqldb.Tx) error { return w.room.RemoveGroup(ctx, tx, admin, g.ID) }
 		t.Run("not while an enrollment link names it", func(t *testing.T) {
 			w.do(func(ctx context.Context, tx *sqldb.Tx) error {
-				_, err := tx.Exec(ctx, `INSERT INTO links (id, name, code_hash, code_sealed, group_id, created_by, created_at, expires_at)
-					VALUES ('l', 'l', 'h', ?, ?, 'x', 0, 0)`, []byte{1}, g.ID)
+				_, err := tx.Exec(ctx, `INSERT INTO links (id, tenant_id, name, code_hash, code_sealed, group_id, created_by, created_at, expires_at)
+					VALUES ('l', 'tenant-1', 'l', 'h', ?, ?, 'x', 0, 0)`, []byte{1}, g.ID)
 				return err
 			})
 			wantCode(t, w.try(remove), "group.in-use")
@@ -318,7 +318,7 @@ func TestThousandsOfDevicesAreAddedInOneGo(t *testing.T) {
 		ids := make([]string, 0, 1_201)
 		w.do(func(ctx context.Context, tx *sqldb.Tx) error {
 			for i := range cap(ids) {
-				d, err := w.room.Ensure(ctx, tx, admin, fmt.Sprintf("S%05d", i), "")
+				d, err := w.room.Ensure(ctx, tx, admin, "tenant-1", fmt.Sprintf("S%05d", i), "")
 				if err != nil {
 					return err
 				}

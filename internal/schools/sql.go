@@ -22,6 +22,7 @@ func chunks(ids []string) iter.Seq[[]string] {
 
 type deviceRow struct {
 	ID        string     `db:"id"`
+	TenantID  string     `db:"tenant_id"`
 	Serial    string     `db:"serial"`
 	AssetTag  string     `db:"asset_tag"`
 	Name      string     `db:"name"`
@@ -30,15 +31,15 @@ type deviceRow struct {
 }
 
 func (r deviceRow) device() Device {
-	return Device{ID: r.ID, Serial: r.Serial, AssetTag: r.AssetTag, Name: r.Name, Model: r.Model, CreatedAt: r.CreatedAt.Time}
+	return Device{ID: r.ID, TenantID: r.TenantID, Serial: r.Serial, AssetTag: r.AssetTag, Name: r.Name, Model: r.Model, CreatedAt: r.CreatedAt.Time}
 }
 
-const deviceColumns = `d.id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name, d.model, d.created_at`
+const deviceColumns = `d.id, d.tenant_id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name, d.model, d.created_at`
 
-func insertDevice(ctx context.Context, tx *sqldb.Tx, id, serial, model string, now time.Time) (bool, error) {
+func insertDevice(ctx context.Context, tx *sqldb.Tx, id, tenantID, serial, model string, now time.Time) (bool, error) {
 	n, err := tx.Exec(ctx, `
-		INSERT INTO devices (id, serial, name, model, created_at, updated_at) VALUES (?, ?, '', ?, ?, ?)
-		ON CONFLICT (serial) DO NOTHING`, id, serial, model, sqldb.At(now), sqldb.At(now))
+		INSERT INTO devices (id, tenant_id, serial, name, model, state_at, created_at, updated_at) VALUES (?, ?, ?, '', ?, ?, ?, ?)
+		ON CONFLICT (serial) DO NOTHING`, id, tenantID, serial, model, sqldb.At(now), sqldb.At(now), sqldb.At(now))
 	if err != nil {
 		return false, fmt.Errorf("add device: %w", err)
 	}
@@ -101,7 +102,7 @@ const groupColumns = `g.id, g.name, g.created_at,
 	(SELECT COUNT(*) FROM device_group_members m WHERE m.group_id = g.id) AS devices`
 
 func insertGroup(ctx context.Context, tx *sqldb.Tx, g Group) (int64, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (tenant_id, name) DO NOTHING`,
 		g.ID, g.Name, sqldb.At(g.CreatedAt))
 	if err != nil {
 		return 0, fmt.Errorf("create group: %w", err)

@@ -28,7 +28,8 @@ func fill(t testing.TB, db *sqldb.DB) {
 		}{
 			{`INSERT INTO users (id, name, role, created_at, removed_at) VALUES (?, ?, ?, ?, ?)`, []any{"u1", "müller \"quoted\"\n\\ 🎒 \u2028", "admin", int64(1<<62 + 1), nil}},
 			{`INSERT INTO tokens (id, user_id, name, hash, created_at) VALUES (?, ?, ?, ?, ?)`, []any{"t1", "u1", "", "h", int64(-1)}},
-			{`INSERT INTO devices (id, serial, asset_tag, created_at, updated_at) VALUES (?, ?, ?, ?, ?)`, []any{"d1", "0042", nil, int64(0), int64(5)}},
+			{`INSERT INTO tenants (id, code, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)`, []any{"t1", "first", "Gemeinde", int64(1), int64(1)}},
+			{`INSERT INTO devices (id, tenant_id, serial, asset_tag, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`, []any{"d1", "t1", "0042", nil, int64(0), int64(5)}},
 			{`INSERT INTO device_groups (id, name, created_at) VALUES (?, ?, ?)`, []any{"g1", "5a", int64(1)}},
 			{`INSERT INTO device_group_members (group_id, device_id, added_at) VALUES (?, ?, ?)`, []any{"g1", "d1", int64(1)}},
 			{`INSERT INTO enrollments (id, device_id, udid, generation, state, supervised, lost_mode, unlock_token, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -83,7 +83,7 @@ func (d *door) crowd(n int) {
 			k := min(500, n-from)
 			for i := from; i < from+k; i++ {
 				id := fmt.Sprintf("crowd%06d", i)
-				ds = append(ds, "d"+id, fmt.Sprintf("RZCROWD%06d", i), 1, 1)
+				ds = append(ds, "d"+id, "tenant-1", fmt.Sprintf("RZCROWD%06d", i), 1, 1)
 				es = append(es, id, "d"+id, "UDID-"+id, 1, "enrolled", 1, 1)
 				cs = append(cs, fmt.Sprintf("%064x", i), fmt.Sprintf("9%d", i), "identity", id, 1, "enroll", "pinned", int64(1)<<50, 1, []byte("x"))
 			}
@@ -92,7 +92,7 @@ func (d *door) crowd(n int) {
 				n    int
 				args []any
 			}{
-				{`INSERT INTO devices (id, serial, created_at, updated_at) VALUES `, 4, ds},
+				{`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) VALUES `, 5, ds},
 				{`INSERT INTO enrollments (id, device_id, udid, generation, state, created_at, updated_at) VALUES `, 7, es},
 				{`INSERT INTO certificates (hash, serial, kind, enrollment_id, generation, purpose, state, not_after, created_at, der) VALUES `, 10, cs},
 			} {

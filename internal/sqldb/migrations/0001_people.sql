@@ -30,6 +30,7 @@ CREATE TABLE users (
     id         TEXT   NOT NULL PRIMARY KEY,
     name       TEXT   NOT NULL UNIQUE,
     role       TEXT   NOT NULL CHECK (role IN ('admin', 'viewer')),
+    tenant_id  TEXT   NOT NULL DEFAULT '',  -- '': the provider's, who sees all tenants
     created_at BIGINT NOT NULL,
     removed_at BIGINT
 );

@@ -3,6 +3,7 @@
 
 CREATE TABLE links (
     id          TEXT   NOT NULL PRIMARY KEY,
+    tenant_id   TEXT   NOT NULL REFERENCES tenants (id),
     name        TEXT   NOT NULL,
     code_hash   TEXT   NOT NULL UNIQUE,          -- hex SHA-256 of the code in the address
     code_sealed BYTEA  NOT NULL,                 -- to print the address again
@@ -18,9 +19,9 @@ CREATE TABLE links (
 CREATE TABLE enrollments (
     id            TEXT    NOT NULL PRIMARY KEY,
     device_id     TEXT    NOT NULL REFERENCES devices (id),
-    udid          TEXT    NOT NULL UNIQUE,
+    udid          TEXT    NOT NULL,
     generation    BIGINT  NOT NULL,              -- rises with each new life: erase, new enrollment
-    state         TEXT    NOT NULL CHECK (state IN ('enrolling', 'enrolled', 'erased', 'unenrolled')),
+    state         TEXT    NOT NULL CHECK (state IN ('enrolling', 'enrolled', 'held', 'erased', 'unenrolled')),
     topic         TEXT    NOT NULL DEFAULT '',
     placeholder   BOOLEAN NOT NULL DEFAULT FALSE,-- enrolled before there was a push certificate: must enroll again
     link_id       TEXT,
@@ -34,6 +35,10 @@ CREATE TABLE enrollments (
     lost_acknowledged_at BIGINT,                 -- the tablet said it did the last order
     lost_observed_at     BIGINT,                 -- the tablet told whether it is in Lost Mode
     awaiting      BOOLEAN NOT NULL DEFAULT FALSE,-- AwaitingConfiguration
+    ade_profile_id  TEXT   NOT NULL DEFAULT '',  -- came by Automated Device Enrollment, with this profile
+    release_by      TEXT   NOT NULL DEFAULT '',  -- who let it go before its baseline was there
+    release_at      BIGINT,                      -- DeviceConfigured was ordered in this life
+    released_at     BIGINT,                      -- and acknowledged
     unlock_token    BYTEA,                       -- sealed; a later TokenUpdate without it keeps it
     bootstrap_token BYTEA,                       -- sealed
     bypass_code     BYTEA,                       -- sealed
@@ -47,6 +52,10 @@ CREATE TABLE enrollments (
     updated_at    BIGINT  NOT NULL
 );
 CREATE INDEX enrollments_device ON enrollments (device_id);
+CREATE INDEX enrollments_udid ON enrollments (udid);
+CREATE UNIQUE INDEX enrollments_live_udid ON enrollments (udid) WHERE state IN ('enrolling', 'enrolled');
+-- Those that wait in Setup Assistant.
+CREATE INDEX enrollments_awaiting ON enrollments (id) WHERE awaiting AND state = 'enrolled';
 -- One tablet, one live enrollment: a serial number is not managed twice.
 CREATE UNIQUE INDEX enrollments_live ON enrollments (device_id) WHERE state IN ('enrolling', 'enrolled');
 CREATE INDEX enrollments_inventory ON enrollments (inventory_at) WHERE state = 'enrolled';

@@ -2,6 +2,7 @@
 -- What tablets should have. All of this is written by package profiles only.
 CREATE TABLE profiles (
     id         TEXT   NOT NULL PRIMARY KEY,
+    tenant_id  TEXT   NOT NULL DEFAULT '',       -- '': the provider's, for all tenants
     name       TEXT   NOT NULL,
     identifier TEXT   NOT NULL,                  -- top-level PayloadIdentifier; the same one replaces on the tablet
     version    BIGINT NOT NULL,                  -- the one tablets should have
@@ -9,8 +10,8 @@ CREATE TABLE profiles (
     updated_at BIGINT NOT NULL,
     removed_at BIGINT
 );
-CREATE UNIQUE INDEX profiles_name ON profiles (name) WHERE removed_at IS NULL;
-CREATE UNIQUE INDEX profiles_identifier ON profiles (identifier) WHERE removed_at IS NULL;
+CREATE UNIQUE INDEX profiles_name ON profiles (tenant_id, name) WHERE removed_at IS NULL;
+CREATE UNIQUE INDEX profiles_identifier ON profiles (tenant_id, identifier) WHERE removed_at IS NULL;
 
 CREATE TABLE profile_versions (
     profile_id   TEXT   NOT NULL REFERENCES profiles (id),
@@ -26,20 +27,21 @@ CREATE INDEX profile_versions_uuid ON profile_versions (payload_uuid);
 
 CREATE TABLE apps (
     id         TEXT   NOT NULL PRIMARY KEY,
+    tenant_id  TEXT   NOT NULL DEFAULT '',
     name       TEXT   NOT NULL,
     adam_id    TEXT   NOT NULL,                  -- App Store id
     bundle_id  TEXT   NOT NULL,
     created_at BIGINT NOT NULL,
     removed_at BIGINT
 );
-CREATE UNIQUE INDEX apps_name ON apps (name) WHERE removed_at IS NULL;
-CREATE UNIQUE INDEX apps_bundle ON apps (bundle_id) WHERE removed_at IS NULL;
+CREATE UNIQUE INDEX apps_name ON apps (tenant_id, name) WHERE removed_at IS NULL;
+CREATE UNIQUE INDEX apps_bundle ON apps (tenant_id, bundle_id) WHERE removed_at IS NULL;
 
 CREATE TABLE assignments (
     id         TEXT   NOT NULL PRIMARY KEY,
     item_kind  TEXT   NOT NULL CHECK (item_kind IN ('profile', 'app')),
     item_id    TEXT   NOT NULL,
-    scope_kind TEXT   NOT NULL CHECK (scope_kind IN ('all', 'group', 'device')),
+    scope_kind TEXT   NOT NULL CHECK (scope_kind IN ('all', 'tenant', 'school', 'site', 'class', 'cart', 'group', 'device')),
     scope_id   TEXT   NOT NULL DEFAULT '',
     created_by TEXT   NOT NULL,
     created_at BIGINT NOT NULL

@@ -53,8 +53,19 @@ func open(t testing.TB, dsn string) *sqldb.DB {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	err = db.Do(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), `INSERT INTO tenants (id, code, name, created_at, updated_at) VALUES (?, 'default', 'Default', 0, 0)`, Tenant)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return db
 }
+
+// Tenant is the id of the one tenant that each database begins with, as after
+// ranzen init.
+const Tenant = "tenant-1"
 
 // SQLiteDSN is the address of an SQLite database that does not exist yet.
 func SQLiteDSN(t testing.TB) string {
