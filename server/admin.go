@@ -66,6 +66,11 @@ func (s *Server) operations(api huma.API) {
 	s.apiQueue(api)
 	s.apiCertificates(api)
 	s.apiPeople(api)
+	s.apiWorld(api)
+	s.apiImport(api)
+	s.apiDeliveries(api)
+	s.apiADE(api)
+	s.apiArrivals(api)
 }
 
 func openAPI(api huma.API) http.HandlerFunc {

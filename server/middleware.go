@@ -15,6 +15,8 @@ import (
 
 	"ranzen/internal/auth"
 	"ranzen/internal/fault"
+	"ranzen/internal/schools"
+	"ranzen/internal/sqldb"
 	"ranzen/server/device"
 )
 
@@ -43,6 +45,15 @@ type asked struct {
 	person auth.Person
 	key    string // Idempotency-Key
 	hash   string // of method, address and body
+}
+
+// own is the tenant that whoever asks is bound to; "" sees all tenants.
+func own(ctx context.Context) string { return askedOf(ctx).person.Tenant }
+
+// tenantFor is the tenant that a request is about: asked for by code or id, or
+// the only one.
+func (s *Server) tenantFor(ctx context.Context, q sqldb.Queryer, asked string) (schools.Tenant, error) {
+	return s.Schools.TenantFor(ctx, q, own(ctx), asked)
 }
 
 type askedKey struct{}

@@ -105,6 +105,17 @@ type cli struct {
 	Device      DeviceCmd      `cmd:"" help:"One device: show it, find it, erase it."`
 	Profile     ProfileCmd     `cmd:"" help:"Configuration profiles."`
 	App         AppCmd         `cmd:"" help:"Apps."`
+	Tenant      TenantCmd      `cmd:"" help:"Tenants: whose devices are."`
+	School      SchoolCmd      `cmd:"" help:"Schools."`
+	Site        SiteCmd        `cmd:"" help:"Sites of schools."`
+	Cart        CartCmd        `cmd:"" help:"Carts and their slots."`
+	Class       ClassCmd       `cmd:"" help:"Classes of a school year."`
+	Import      ImportCmd      `cmd:"" help:"Take in files people already have."`
+	Export      ExportCmd      `cmd:"" help:"Write files that can be taken in again."`
+	Delivery    DeliveryCmd    `cmd:"" help:"Deliveries: from the pallet to the classroom."`
+	Scan        ScanCmd        `cmd:"" help:"Read a scanner: asset tag, serial number, slot."`
+	Ade         ADECmd         `cmd:"" name:"ade" help:"Automated Device Enrollment: Apple School Manager."`
+	Hold        HoldCmd        `cmd:"" help:"Second enrollments of a serial number: a person decides."`
 	Group       GroupCmd       `cmd:"" help:"Groups of devices."`
 	Assign      AssignCmd      `cmd:"" help:"Wish profiles and apps onto devices."`
 	Unassign    UnassignCmd    `cmd:"" help:"Take a wish back: what nobody wishes any more is removed."`

@@ -55,6 +55,7 @@ type Person struct {
 	ID      string
 	Name    string
 	Role    Role
+	Tenant  string // id of the tenant the person is bound to; "": the provider's, who sees all
 	TokenID string
 }
 
@@ -135,7 +136,7 @@ func (r *Room) Identify(ctx context.Context, bearer string) (Person, error) {
 		r.used[row.TokenID] = now
 		r.mu.Unlock()
 	}
-	return Person{ID: row.UserID, Name: row.Name, Role: Role(row.Role), TokenID: row.TokenID}, nil
+	return Person{ID: row.UserID, Name: row.Name, Role: Role(row.Role), Tenant: row.TenantID, TokenID: row.TokenID}, nil
 }
 
 // FlushUsed writes when tokens were last used.

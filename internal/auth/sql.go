@@ -34,6 +34,7 @@ type bearerRow struct {
 	UserID    string     `db:"user_id"`
 	Name      string     `db:"name"`
 	Role      string     `db:"role"`
+	TenantID  string     `db:"tenant_id"`
 	ExpiresAt sqldb.Time `db:"expires_at"`
 	UsedAt    sqldb.Time `db:"used_at"`
 }
@@ -41,7 +42,7 @@ type bearerRow struct {
 func tokenByHash(ctx context.Context, q sqldb.Queryer, hash string) (bearerRow, error) {
 	var row bearerRow
 	err := q.Get(ctx, &row, `
-		SELECT t.id AS token_id, u.id AS user_id, u.name, u.role, t.expires_at, t.used_at
+		SELECT t.id AS token_id, u.id AS user_id, u.name, u.role, u.tenant_id, t.expires_at, t.used_at
 		FROM tokens t JOIN users u ON u.id = t.user_id
 		WHERE t.hash = ? AND t.revoked_at IS NULL AND u.removed_at IS NULL`, hash)
 	return row, err
