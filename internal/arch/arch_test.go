@@ -16,7 +16,7 @@ import (
 func floors() map[string]int {
 	return map[string]int{
 		"internal/fault": 0, "internal/clock": 0,
-		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
+		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/print": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
 		"internal/sqldb/sqldbtest": 2, "internal/audit": 2,
 		"internal/auth":    3,
 		"internal/schools": 4, "certs": 4,
@@ -67,7 +67,10 @@ func fences() map[string][]string {
 		"github.com/pressly/goose/v3":         {"internal/sqldb"},
 		"github.com/prometheus/client_golang": {"server"},
 		"github.com/schollz/progressbar/v3":   {"cmd/ranzen"},
-		"github.com/skip2/go-qrcode":          {"server/device"},
+		"github.com/skip2/go-qrcode":          {"internal/print", "server/device"},
+		"github.com/go-pdf/fpdf":              {"internal/print"},
+		"github.com/boombuler/barcode":        {"internal/print"},
+		"golang.org/x/image":                  {"internal/print"},
 		"github.com/smallstep/certificates":   {"certs"},
 		"github.com/smallstep/pkcs7":          {"certs", "internal/sim/tablet"},
 		"github.com/smallstep/scep":           {"certs"},
