@@ -20,6 +20,7 @@ func (s *Server) newAdmin() http.Handler {
 	root.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
 	root.HandleFunc("/readyz", s.readyz).Methods(http.MethodGet, http.MethodHead)
 	root.Handle("/", s.statusPage()).Methods(http.MethodGet, http.MethodHead)
+	root.Handle("/staging", routed("/staging", console.Staging())).Methods(http.MethodGet, http.MethodHead)
 	api := s.newAPI(root.PathPrefix(apiPrefix).Subrouter())
 	s.operations(api)
 	root.HandleFunc(apiPrefix+"/openapi.json", openAPI(api)).Methods(http.MethodGet, http.MethodHead)
@@ -51,9 +52,14 @@ func (s *Server) statusPage() http.Handler {
 		st.PushEnds, st.PushEndSoon = push.NotAfter, st.Push && push.NotAfter.Sub(s.Clock.Now()) < soon
 		return st
 	})
+	return routed("/", page)
+}
+
+// routed names the route in the request's line of the log.
+func routed(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		device.LineOf(r.Context()).Route = "/"
-		page.ServeHTTP(w, r)
+		device.LineOf(r.Context()).Route = route
+		next.ServeHTTP(w, r)
 	})
 }
 
