@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 )
 
@@ -51,26 +50,22 @@ func (r *Room) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []strin
 	return out, nil
 }
 
-// ActiveIn gives the enrolled tablets in a scope: "all", "group" with a group's
-// id, or "device" with a device's.
+// ActiveIn gives the enrolled tablets in a scope: "all", or one of package
+// schools ("tenant", "school", "site", "class", "cart", "group", "device") with
+// its id.
 func (r *Room) ActiveIn(ctx context.Context, q sqldb.Queryer, scopeKind, scopeID string) ([]string, error) {
-	switch scopeKind {
-	case "all":
+	if scopeKind == "all" {
 		var ids []string
 		if err := q.Select(ctx, &ids, `SELECT e.id FROM enrollments e WHERE e.state = 'enrolled' ORDER BY e.id`); err != nil {
 			return nil, fmt.Errorf("list enrolled devices: %w", err)
 		}
 		return ids, nil
-	case "group":
-		devices, err := r.Schools.DevicesIn(ctx, q, scopeID)
-		if err != nil {
-			return nil, err
-		}
-		return r.ActiveOf(ctx, q, devices)
-	case "device":
-		return r.ActiveOf(ctx, q, []string{scopeID})
 	}
-	return nil, fault.New(fault.Invalid, "scope.unknown", "%q is no scope; say all, group or device.", scopeKind)
+	devices, err := r.Schools.DevicesInScope(ctx, q, scopeKind, scopeID)
+	if err != nil {
+		return nil, err
+	}
+	return r.ActiveOf(ctx, q, devices)
 }
 
 // ActiveOf gives the enrolled tablets among these devices.

@@ -57,7 +57,8 @@ func TestWhoIsActiveInAScope(t *testing.T) {
 			{"device", c.DeviceID, nil, ""},
 			{"device", "nobody", nil, ""},
 			{"group", "nobody", nil, "group.unknown"},
-			{"class", "3b", nil, "scope.unknown"},
+			{"class", "nobody", nil, ""},
+			{"planet", "3b", nil, "scope.unknown"},
 		} {
 			got, err := w.enroll.ActiveIn(t.Context(), w.db, tt.kind, tt.id)
 			wantCode(t, err, tt.code)

@@ -12,8 +12,8 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// Scope is for whom something is wished: "all", "group" with a group's id, or
-// "device" with a device's.
+// Scope is for whom something is wished: "all", or "tenant", "school", "site",
+// "class", "cart", "group" or "device" with its id.
 type Scope struct{ Kind, ID string }
 
 // Assignment is a wish.

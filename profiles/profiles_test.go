@@ -219,6 +219,46 @@ func TestATabletThatRefusesEverythingIsNotFlooded(t *testing.T) {
 	})
 }
 
+func TestAScopeMayBeATenantOrAPlaceOfTheTablet(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(3)
+		w.addWiFi("Wi-Fi", "Sandtal")
+		w.addApp("Maps")
+		w.addApp("Clips")
+		w.do(func(tx *sqldb.Tx) error {
+			for _, text := range []string{
+				`INSERT INTO tenants (id, code, name, created_at, updated_at) VALUES ('t2', 'two', 'Two', 0, 0)`,
+				`INSERT INTO schools (id, tenant_id, code, name, created_at, updated_at) VALUES ('S', 'tenant-1', 'S', 'S', 0, 0)`,
+				`INSERT INTO sites (id, tenant_id, school_id, code, name, created_at, updated_at) VALUES ('A', 'tenant-1', 'S', 'A', 'A', 0, 0)`,
+				`UPDATE devices SET site_id = 'A' WHERE id = 'de000000'`,
+				`UPDATE devices SET tenant_id = 't2' WHERE id = 'de000002'`,
+				`UPDATE apps SET tenant_id = 't2' WHERE name = 'Clips'`,
+			} {
+				if _, err := tx.Exec(t.Context(), text); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		w.assign(profiles.Scope{Kind: "tenant", ID: "tenant-1"}, "Wi-Fi")
+		w.assign(profiles.Scope{Kind: "school", ID: "S"}, "Maps")
+		w.do(func(tx *sqldb.Tx) error { // as if a way past the rooms' checks had been found
+			_, err := tx.Exec(t.Context(), `INSERT INTO assignments (id, item_kind, item_id, scope_kind, created_by, created_at)
+				SELECT 'x', 'app', id, 'all', 'nobody', 0 FROM apps WHERE name = 'Clips'`)
+			return err
+		})
+		w.do(func(tx *sqldb.Tx) error { return w.room.Mark(t.Context(), tx, ids...) })
+		w.plan()
+		var got []string
+		w.must(w.db.Select(t.Context(), &got, `SELECT i.enrollment_id || ' ' || COALESCE(p.name, a.name) FROM device_items i
+			LEFT JOIN profiles p ON p.id = i.item_id LEFT JOIN apps a ON a.id = i.item_id ORDER BY 1`))
+		want := ids[0] + " Maps, " + ids[0] + " Wi-Fi, " + ids[1] + " Wi-Fi, " + ids[2] + " Clips"
+		if strings.Join(got, ", ") != want {
+			t.Errorf("planned %v, want %v", got, want)
+		}
+	})
+}
+
 func TestAScopeIsAllAGroupOrADevice(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ids := w.enrolled(3)

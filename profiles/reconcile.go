@@ -7,6 +7,7 @@ import (
 
 	"ranzen/internal/audit"
 	"ranzen/internal/commands"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -88,11 +89,11 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	for _, f := range known {
 		devices = append(devices, f.DeviceID)
 	}
-	groups, err := r.Schools.GroupsOf(ctx, q, devices)
+	scopes, err := r.Schools.ScopesOf(ctx, q, devices)
 	if err != nil {
 		return nil, err
 	}
-	wished, err := wishes(ctx, q, devices)
+	wished, err := wishes(ctx, q, scopes)
 	if err != nil {
 		return nil, fmt.Errorf("read wishes: %w", err)
 	}
@@ -103,23 +104,18 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	out := make(map[string]tablet, len(known))
 	byScope := map[Scope][]wishRow{}
 	for _, w := range wished {
-		s := Scope{w.ScopeKind, w.ScopeID}
-		if w.ScopeKind == "all" {
-			s.ID = ""
-		}
-		byScope[s] = append(byScope[s], w)
+		byScope[Scope{w.ScopeKind, w.ScopeID}] = append(byScope[Scope{w.ScopeKind, w.ScopeID}], w)
 	}
 	for id, f := range known {
 		t := tablet{facts: f, wish: map[thing]int64{}, has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
-		add := func(s Scope) {
-			for _, w := range byScope[s] {
-				t.wish[thing{w.Kind, w.ItemID}] = w.Version
+		in := scopes[f.DeviceID]
+		tenant := schools.TenantOf(in)
+		for _, s := range append(in, schools.Scope{Kind: "all"}) {
+			for _, w := range byScope[Scope(s)] {
+				if w.TenantID == "" || w.TenantID == tenant { // a tenant's profile never reaches another's tablets
+					t.wish[thing{w.Kind, w.ItemID}] = w.Version
+				}
 			}
-		}
-		add(Scope{Kind: "all"})
-		add(Scope{"device", f.DeviceID})
-		for _, g := range groups[f.DeviceID] {
-			add(Scope{"group", g})
 		}
 		out[id] = t
 	}

@@ -3,9 +3,12 @@ package profiles
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -88,24 +91,38 @@ func upsertList(ctx context.Context, tx *sqldb.Tx, enrollmentID, kind string, ge
 type wishRow struct {
 	Kind      string `db:"item_kind"`
 	ItemID    string `db:"item_id"`
+	TenantID  string `db:"tenant_id"` // whose profile or app it is
 	ScopeKind string `db:"scope_kind"`
 	ScopeID   string `db:"scope_id"`
 	Version   int64  `db:"version"`
 }
 
-const wishSelect = `SELECT a.item_kind, a.item_id, a.scope_kind, a.scope_id, COALESCE(p.version, 1) AS version
-	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id`
+const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, COALESCE(p.version, 1) AS version
+	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
+	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
 
-// wishes are the assignments to all and to groups, and those to these devices.
-func wishes(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (rows []wishRow, err error) {
-	if err := q.Select(ctx, &rows, wishSelect+` WHERE a.scope_kind IN ('all', 'group')`); err != nil {
+// wishes are the assignments to all, and those to the scopes of these devices:
+// what is wished of the rest of the fleet is not read.
+func wishes(ctx context.Context, q sqldb.Queryer, of map[string][]schools.Scope) (rows []wishRow, err error) {
+	if err := q.Select(ctx, &rows, wishSelect+` WHERE a.scope_kind = 'all' AND a.scope_id = ''`); err != nil {
 		return nil, err
 	}
-	var own []wishRow
-	if len(deviceIDs) > 0 {
-		err = q.Select(ctx, &own, wishSelect+` WHERE a.scope_kind = 'device' AND a.scope_id IN (?)`, deviceIDs)
+	ids := map[string]bool{}
+	for _, scopes := range of {
+		for _, s := range scopes {
+			ids[s.ID] = true
+		}
 	}
-	return append(rows, own...), err
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(ids)), chunk) {
+		var own []wishRow
+		err := q.Select(ctx, &own, wishSelect+`
+			WHERE a.scope_kind IN ('tenant', 'school', 'site', 'class', 'cart', 'group', 'device') AND a.scope_id IN (?)`, part)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, own...)
+	}
+	return rows, nil
 }
 
 type markRow struct {

@@ -81,8 +81,7 @@ func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string
 	return nil
 }
 
-// change moves devices in or out of a group; what they should have may differ
-// from now on.
+// change moves devices in or out of a group.
 func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members, do func(context.Context, *sqldb.Tx, audit.Actor, string, ...string) error) error {
 	g, err := s.Schools.GroupByName(ctx, tx, in.Group.text)
 	if err != nil {
@@ -97,7 +96,13 @@ func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *m
 	if err := do(ctx, tx, by, g.ID, ids...); err != nil {
 		return err
 	}
-	active, err := s.Enroll.ActiveOf(ctx, tx, ids)
+	return s.moved(ctx, tx, ids...)
+}
+
+// moved has devices planned anew that changed place, class or group: what they
+// should have may differ from now on.
+func (s *Server) moved(ctx context.Context, tx *sqldb.Tx, deviceIDs ...string) error {
+	active, err := s.Enroll.ActiveOf(ctx, tx, deviceIDs)
 	if err != nil {
 		return err
 	}
