@@ -59,6 +59,9 @@ func (s *Server) apiCertificates(api huma.API) {
 	}
 	read(s, api, operation{http.MethodGet, "/certificates", "listCertificates", auth.Look, "List the identity certificates, newest first", "certificates", false},
 		func(ctx context.Context, in *filter) (list[identity], error) {
+			if err := s.provider(ctx); err != nil {
+				return list[identity]{}, err
+			}
 			ids, err := s.Certs.List(ctx, s.DB, certs.Filter{State: certs.State(in.State), Limit: in.Limit})
 			return all(mapped(ids, identityOf)), err
 		})
@@ -70,10 +73,16 @@ func (s *Server) apiCertificates(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/certificates/{serial}/revoke", "revokeCertificate", auth.Change, "Revoke a certificate", "certificates", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *revocation) (nothing, error) {
+			if err := s.provider(ctx); err != nil {
+				return nothing{}, err
+			}
 			return nothing{}, s.Certs.Revoke(ctx, tx, by, in.Serial.text, in.Body.Reason)
 		})
 	read(s, api, operation{http.MethodGet, "/refusals", "listRefusals", auth.Look, "Certificates that were shown and refused", "certificates", false},
 		func(ctx context.Context, in *Paged) (list[refusal], error) {
+			if err := s.provider(ctx); err != nil {
+				return list[refusal]{}, err
+			}
 			rs, err := s.Certs.Refusals(ctx, s.DB, in.Limit)
 			return all(mapped(rs, refusalOf)), err
 		})
@@ -92,6 +101,9 @@ func (s *Server) apiPush(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/push-certificate/request", "requestPushCertificate", auth.Change, "Make a key and a certificate request", "push", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *pushRequest) (requested, error) {
+			if err := s.provider(ctx); err != nil {
+				return requested{}, err
+			}
 			csr, err := s.Certs.PushRequest(ctx, tx, by, in.Body.CommonName)
 			return requested{string(csr)}, err
 		})
@@ -104,6 +116,9 @@ func (s *Server) apiPush(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/push-certificate", "importPushCertificate", auth.Change, "Take the certificate that Apple issued", "push", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *pushImport) (pushCertificate, error) {
+			if err := s.provider(ctx); err != nil {
+				return pushCertificate{}, err
+			}
 			_, placeholder, err := s.Certs.Topic(ctx, tx)
 			if err != nil {
 				return pushCertificate{}, err

@@ -37,7 +37,7 @@ type status struct {
 	Database string       `json:"database" enum:"sqlite,postgres"`
 	URL      string       `json:"url" doc:"The address tablets know"`
 	Counts   views.Counts `json:"counts"`
-	Refusals []refusal    `json:"refusals" doc:"Certificates that were shown and refused, newest first"`
+	Refusals []refusal    `json:"refusals" doc:"Certificates that were shown and refused, newest first; for the provider's people"`
 	Warnings []string     `json:"warnings" doc:"What a person should look after"`
 }
 
@@ -116,7 +116,7 @@ func (s *Server) apiEnds(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/devices/{device}/unmanage", "unmanageDevice", auth.Change, "End a device's management at its next contact", "devices", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *unmanage) (nothing, error) {
-			id, err := s.views.Resolve(ctx, tx, in.Device.text)
+			id, err := s.views.Resolve(ctx, tx, own(ctx), in.Device.text)
 			if err != nil {
 				return nothing{}, err
 			}
@@ -138,7 +138,7 @@ func (s *Server) apiEnds(api huma.API) {
 }
 
 func (s *Server) order(ctx context.Context, tx *sqldb.Tx, ref named, give func(device string) (string, error)) (ordered, error) {
-	id, err := s.views.Resolve(ctx, tx, ref.text)
+	id, err := s.views.Resolve(ctx, tx, own(ctx), ref.text)
 	if err != nil {
 		return ordered{}, err
 	}
@@ -147,16 +147,18 @@ func (s *Server) order(ctx context.Context, tx *sqldb.Tx, ref named, give func(d
 }
 
 func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
-	counts, err := s.views.Counts(ctx)
+	counts, err := s.views.Counts(ctx, own(ctx))
 	if err != nil {
 		return status{}, err
 	}
-	out := status{Version: s.Config.Version, Database: string(s.DB.Dialect()), URL: s.Config.PublicURL, Counts: counts, Warnings: []string{}}
-	refused, err := s.Certs.Refusals(ctx, s.DB, 20)
-	if err != nil {
-		return status{}, err
+	out := status{Version: s.Config.Version, Database: string(s.DB.Dialect()), URL: s.Config.PublicURL, Counts: counts, Refusals: []refusal{}, Warnings: []string{}}
+	if own(ctx) == "" { // a refused certificate is nobody's
+		refused, err := s.Certs.Refusals(ctx, s.DB, 20)
+		if err != nil {
+			return status{}, err
+		}
+		out.Refusals = mapped(refused, refusalOf)
 	}
-	out.Refusals = mapped(refused, refusalOf)
 	_, placeholder, err := s.Certs.Topic(ctx, s.DB)
 	if err != nil {
 		return status{}, err
@@ -169,16 +171,16 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 
 type deviceFilter struct {
 	Paged
-	Filter string `query:"filter" doc:"state:enrolled group:5a -os:17* library" maxLength:"1024"`
+	Filter string `query:"filter" doc:"state:enrolled group:5a cart:SAT-K03 -os:17* library" maxLength:"1024"`
 }
 
 func (s *Server) listDevices(ctx context.Context, in *deviceFilter) (list[views.Device], error) {
-	items, next, err := s.views.Devices(ctx, in.Filter, in.page())
+	items, next, err := s.views.Devices(ctx, own(ctx), in.Filter, in.page())
 	return list[views.Device]{items, next}, err
 }
 
 func (s *Server) getDevice(ctx context.Context, in *OneDevice) (views.Detail, error) {
-	return s.views.Device(ctx, in.Device.text)
+	return s.views.Device(ctx, own(ctx), in.Device.text)
 }
 
 type timelineOf struct {
@@ -187,7 +189,7 @@ type timelineOf struct {
 }
 
 func (s *Server) getTimeline(ctx context.Context, in *timelineOf) (list[views.Happening], error) {
-	items, next, err := s.views.Timeline(ctx, in.Device.text, in.page())
+	items, next, err := s.views.Timeline(ctx, own(ctx), in.Device.text, in.page())
 	return list[views.Happening]{items, next}, err
 }
 
@@ -199,7 +201,7 @@ type location struct {
 }
 
 func (s *Server) getLocation(ctx context.Context, in *OneDevice) (location, error) {
-	id, err := s.views.Resolve(ctx, s.DB, in.Device.text)
+	id, err := s.views.Resolve(ctx, s.DB, own(ctx), in.Device.text)
 	if err != nil {
 		return location{}, err
 	}

@@ -89,7 +89,7 @@ func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *m
 	}
 	ids := make([]string, len(in.Body.Devices))
 	for i, ref := range in.Body.Devices {
-		if ids[i], err = s.views.Resolve(ctx, tx, ref); err != nil {
+		if ids[i], err = s.views.Resolve(ctx, tx, own(ctx), ref); err != nil {
 			return err
 		}
 	}

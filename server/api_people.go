@@ -10,15 +10,19 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
 	"ranzen/internal/sqldb"
+	"ranzen/internal/views"
 )
 
 type user struct {
 	Name      string    `json:"name"`
 	Role      string    `json:"role" enum:"admin,viewer"`
+	Tenant    string    `json:"tenant" doc:"Code of the tenant the account is bound to; empty: the provider's, who sees all"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func userOf(u auth.User) user { return user{u.Name, string(u.Role), u.CreatedAt} }
+func userOf(u auth.User, codes map[string]string) user {
+	return user{u.Name, string(u.Role), codes[u.TenantID], u.CreatedAt}
+}
 
 type token struct {
 	ID        string     `json:"id"`
@@ -61,30 +65,44 @@ type verified struct {
 func (s *Server) apiPeople(api huma.API) {
 	read(s, api, operation{http.MethodGet, "/users", "listUsers", auth.People, "List the people", "people", false},
 		func(ctx context.Context, in *Paged) (list[user], error) {
-			us, err := s.Auth.Users(ctx, s.DB)
-			return few(in, mapped(us, userOf), func(u user) string { return u.Name }), err
+			codes, err := views.TenantCodes(ctx, s.DB, own(ctx))
+			if err != nil {
+				return list[user]{}, err
+			}
+			us, err := s.Auth.Users(ctx, s.DB, own(ctx))
+			one := func(u auth.User) user { return userOf(u, codes) }
+			return few(in, mapped(us, one), func(u user) string { return u.Name }), err
 		})
 	type newUser struct {
 		Body struct {
-			Name string `json:"name" maxLength:"255"`
-			Role string `json:"role" enum:"admin,viewer"`
+			Name   string `json:"name" maxLength:"255"`
+			Role   string `json:"role" enum:"admin,viewer"`
+			Tenant string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant to bind the account to; the provider's if there is none"`
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/users", "addUser", auth.People, "Add a person or program", "people", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newUser) (user, error) {
-			u, err := s.Auth.AddUser(ctx, tx, by, in.Body.Name, auth.Role(in.Body.Role))
-			return userOf(u), err
+			tenant, err := s.asTenant(ctx, tx, in.Body.Tenant)
+			if err != nil {
+				return user{}, err
+			}
+			codes, err := views.TenantCodes(ctx, tx, own(ctx))
+			if err != nil {
+				return user{}, err
+			}
+			u, err := s.Auth.AddUser(ctx, tx, by, tenant, in.Body.Name, auth.Role(in.Body.Role))
+			return userOf(u, codes), err
 		})
 	type oneUser struct {
 		User named `path:"user"`
 	}
 	write(s, api, operation{http.MethodDelete, "/users/{user}", "removeUser", auth.People, "Remove a person and all of their tokens", "people", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *oneUser) (nothing, error) {
-			return nothing{}, s.Auth.RemoveUser(ctx, tx, by, in.User.text)
+			return nothing{}, s.Auth.RemoveUser(ctx, tx, by, own(ctx), in.User.text)
 		})
 	read(s, api, operation{http.MethodGet, "/tokens", "listTokens", auth.People, "List the tokens, without the tokens themselves", "people", false},
 		func(ctx context.Context, in *Paged) (list[token], error) {
-			ts, err := s.Auth.Tokens(ctx, s.DB)
+			ts, err := s.Auth.Tokens(ctx, s.DB, own(ctx))
 			return few(in, mapped(ts, tokenOf), func(t token) string { return t.ID }), err
 		})
 	type newToken struct {
@@ -96,7 +114,7 @@ func (s *Server) apiPeople(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/tokens", "createToken", auth.People, "Make an API token", "people", true},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newToken) (token, error) {
-			t, secret, err := s.Auth.CreateToken(ctx, tx, by, auth.TokenSpec{User: in.Body.User, Name: in.Body.Name, Expires: time.Duration(in.Body.ExpiresIn) * time.Second})
+			t, secret, err := s.Auth.CreateToken(ctx, tx, by, auth.TokenSpec{TenantID: own(ctx), User: in.Body.User, Name: in.Body.Name, Expires: time.Duration(in.Body.ExpiresIn) * time.Second})
 			out := tokenOf(t)
 			out.Token = secret.Open()
 			return out, err
@@ -106,7 +124,7 @@ func (s *Server) apiPeople(api huma.API) {
 	}
 	write(s, api, operation{http.MethodDelete, "/tokens/{token}", "revokeToken", auth.People, "End a token", "people", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *oneToken) (nothing, error) {
-			return nothing{}, s.Auth.RevokeToken(ctx, tx, by, in.Token.text)
+			return nothing{}, s.Auth.RevokeToken(ctx, tx, by, own(ctx), in.Token.text)
 		})
 	s.apiAudit(api)
 }
@@ -119,6 +137,10 @@ func (s *Server) apiAudit(api huma.API) {
 	}
 	read(s, api, operation{http.MethodGet, "/audit", "listAudit", auth.Look, "Who did what, newest first", "audit", false},
 		func(ctx context.Context, in *filter) (list[event], error) {
+			// An event names no tenant. A tenant's people read the timelines of their devices.
+			if err := s.provider(ctx); err != nil {
+				return list[event]{}, err
+			}
 			entries, err := s.Audit.List(ctx, s.DB, audit.Filter{Subject: in.Subject, Action: in.Action, After: in.After, Limit: in.Limit})
 			out := all(mapped(entries, eventOf))
 			if len(entries) == in.Limit {
@@ -128,6 +150,9 @@ func (s *Server) apiAudit(api huma.API) {
 		})
 	read(s, api, operation{http.MethodGet, "/audit/verify", "verifyAudit", auth.People, "Check that nothing of the log was changed or taken away", "audit", false},
 		func(ctx context.Context, _ *struct{}) (verified, error) {
+			if err := s.provider(ctx); err != nil {
+				return verified{}, err
+			}
 			v, err := s.Audit.Verify(ctx)
 			return verified{v.OK, v.Events, v.Waiting, v.Seq, v.Reason, v.Head}, err
 		})

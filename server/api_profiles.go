@@ -221,7 +221,7 @@ func (s *Server) scope(ctx context.Context, q sqldb.Queryer, text string) (profi
 		g, err := s.Schools.GroupByName(ctx, q, ref)
 		return profiles.Scope{Kind: kind, ID: g.ID}, err
 	case kind == "device":
-		id, err := s.views.Resolve(ctx, q, ref)
+		id, err := s.views.Resolve(ctx, q, own(ctx), ref)
 		return profiles.Scope{Kind: kind, ID: id}, err
 	}
 	return profiles.Scope{}, fault.New(fault.Invalid, "scope.unknown", "%q is no scope: write all, group:NAME or device:ID.", text).On("to")

@@ -26,15 +26,18 @@ type oneCommand struct {
 func (s *Server) apiQueue(api huma.API) {
 	read(s, api, operation{http.MethodGet, "/commands", "listCommands", auth.Look, "List the queue, newest first", "commands", false},
 		func(ctx context.Context, in *commandFilter) (list[views.Command], error) {
-			items, next, err := s.views.Commands(ctx, views.CommandFilter{Device: in.Device, State: in.State, Kind: in.Kind}, in.page())
+			items, next, err := s.views.Commands(ctx, views.CommandFilter{Tenant: own(ctx), Device: in.Device, State: in.State, Kind: in.Kind}, in.page())
 			return list[views.Command]{items, next}, err
 		})
 	read(s, api, operation{http.MethodGet, "/commands/{command}", "getCommand", auth.Look, "Show a command", "commands", false},
 		func(ctx context.Context, in *oneCommand) (views.Command, error) {
-			return s.views.Command(ctx, in.Command.text)
+			return s.views.Command(ctx, s.DB, own(ctx), in.Command.text)
 		})
 	write(s, api, operation{http.MethodPost, "/commands/{command}/cancel", "cancelCommand", auth.Change, "Take a command back that was not handed over", "commands", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *oneCommand) (nothing, error) {
+			if _, err := s.views.Command(ctx, tx, own(ctx), in.Command.text); err != nil {
+				return nothing{}, err
+			}
 			return nothing{}, s.Queue.Cancel(ctx, tx, by, in.Command.text)
 		})
 }

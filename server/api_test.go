@@ -83,7 +83,7 @@ func newHouse(t testing.TB, db *sqldb.DB) *house {
 			role auth.Role
 			into *string
 		}{{"ada", auth.Admin, &h.admin}, {"vera", auth.Viewer, &h.viewer}} {
-			if _, err := people.AddUser(ctx, tx, audit.System, r.name, r.role); err != nil {
+			if _, err := people.AddUser(ctx, tx, audit.System, "", r.name, r.role); err != nil {
 				return err
 			}
 			_, secret, err := people.CreateToken(ctx, tx, audit.System, auth.TokenSpec{User: r.name, Name: "t"})

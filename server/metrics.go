@@ -109,7 +109,7 @@ func (m *metrics) current(ctx context.Context) (views.Counts, error) {
 	if !m.read.IsZero() && now.Sub(m.read) < countEvery {
 		return m.counts, nil
 	}
-	c, err := m.s.views.Counts(ctx)
+	c, err := m.s.views.Counts(ctx, "")
 	if err == nil {
 		m.counts, m.read = c, now
 	}

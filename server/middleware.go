@@ -56,6 +56,24 @@ func (s *Server) tenantFor(ctx context.Context, q sqldb.Queryer, asked string) (
 	return s.Schools.TenantFor(ctx, q, own(ctx), asked)
 }
 
+// asTenant is the tenant whose names a request speaks: that of who asks, or the
+// one asked for, by code or id. "" speaks for the provider, who sees all.
+func (s *Server) asTenant(ctx context.Context, q sqldb.Queryer, asked string) (string, error) {
+	if asked == "" {
+		return own(ctx), nil
+	}
+	t, err := s.tenantFor(ctx, q, asked)
+	return t.ID, err
+}
+
+// provider refuses people who are bound to a tenant.
+func (s *Server) provider(ctx context.Context) error {
+	if own(ctx) == "" {
+		return nil
+	}
+	return fault.New(fault.Denied, "auth.provider-only", "This concerns all tenants: only the provider's people may do it. Ask them.")
+}
+
 type askedKey struct{}
 
 func askedOf(ctx context.Context) *asked {

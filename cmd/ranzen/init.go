@@ -158,7 +158,7 @@ func firstTenant(ctx context.Context, db *sqldb.DB, world *schools.Room, name st
 
 func firstAdmin(ctx context.Context, db *sqldb.DB, people *auth.Room, name string) (token fault.Secret, err error) {
 	err = db.Do(ctx, func(tx *sqldb.Tx) error {
-		if _, err := people.AddUser(ctx, tx, audit.System, name, auth.Admin); err != nil {
+		if _, err := people.AddUser(ctx, tx, audit.System, "", name, auth.Admin); err != nil {
 			return err
 		}
 		_, token, err = people.CreateToken(ctx, tx, audit.System, auth.TokenSpec{User: name, Name: "first"})

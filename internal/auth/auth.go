@@ -67,6 +67,7 @@ type User struct {
 	ID        string
 	Name      string
 	Role      Role
+	TenantID  string // bound to this tenant; "": the provider's
 	CreatedAt time.Time
 }
 
@@ -83,9 +84,10 @@ type Token struct {
 
 // TokenSpec says which token to make.
 type TokenSpec struct {
-	User    string
-	Name    string
-	Expires time.Duration // 0: never
+	TenantID string // the user must be of this tenant; "": of any or none
+	User     string
+	Name     string
+	Expires  time.Duration // 0: never
 }
 
 // Room is the one place that knows people.
@@ -158,27 +160,29 @@ func (r *Room) FlushUsed(ctx context.Context) error {
 	})
 }
 
-// AddUser makes an account.
-func (r *Room) AddUser(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, name string, role Role) (User, error) {
+// AddUser makes an account, bound to a tenant or, for "", of the provider's. Names
+// are the server's: the audit log tells people by them, so two tenants cannot
+// have the same.
+func (r *Room) AddUser(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name string, role Role) (User, error) {
 	if !names.MatchString(name) {
 		return User{}, fault.New(fault.Invalid, "user.name", "A user's name has 1 to 64 letters, digits, dots, hyphens, underscores or @, and begins with a letter or digit.").On("name")
 	}
 	if role != Admin && role != Viewer {
 		return User{}, fault.New(fault.Invalid, "user.role", "The role must be admin or viewer.").On("role")
 	}
-	u := User{ID: sqldb.NewID(), Name: name, Role: role, CreatedAt: r.clk.Now()}
+	u := User{ID: sqldb.NewID(), Name: name, Role: role, TenantID: tenantID, CreatedAt: r.clk.Now()}
 	if err := insertUser(ctx, tx, u); err != nil {
 		if errors.Is(err, errTaken) {
 			return User{}, fault.New(fault.Conflict, "user.exists", "There is a user %s already, or there was one: names are not used twice.", name).On("name")
 		}
 		return User{}, fmt.Errorf("add user: %w", err)
 	}
-	return u, r.log.Append(ctx, tx, audit.Event{Actor: actor, Action: "user.add", Subject: "user:" + u.Name, Detail: map[string]any{"role": string(role)}})
+	return u, r.log.Append(ctx, tx, audit.Event{Actor: actor, Action: "user.add", Subject: "user:" + u.Name, Detail: map[string]any{"role": string(role), "tenant": tenantID}})
 }
 
-// Users lists the accounts by name.
-func (r *Room) Users(ctx context.Context, q sqldb.Queryer) ([]User, error) {
-	rows, err := listUsers(ctx, q)
+// Users lists the accounts by name: those of a tenant, or all for "".
+func (r *Room) Users(ctx context.Context, q sqldb.Queryer, tenantID string) ([]User, error) {
+	rows, err := listUsers(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
@@ -189,12 +193,12 @@ func unknownUser(name string) *fault.Fault {
 	return fault.New(fault.NotFound, "user.unknown", "There is no user %s.", strings.ToValidUTF8(name, "?"))
 }
 
-// SetRole changes what a user may do.
-func (r *Room) SetRole(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, name string, role Role) error {
+// SetRole changes what a user of a tenant, or of any for "", may do.
+func (r *Room) SetRole(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name string, role Role) error {
 	if role != Admin && role != Viewer {
 		return fault.New(fault.Invalid, "user.role", "The role must be admin or viewer.").On("role")
 	}
-	u, err := r.user(ctx, tx, name)
+	u, err := r.user(ctx, tx, tenantID, name)
 	if err != nil {
 		return err
 	}
@@ -210,10 +214,10 @@ func (r *Room) SetRole(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, nam
 	return r.log.Append(ctx, tx, audit.Event{Actor: actor, Action: "user.role", Subject: "user:" + u.Name, Detail: map[string]any{"role": string(role)}})
 }
 
-// RemoveUser ends an account and all its tokens. The name stays taken: the audit
-// log names people by it.
-func (r *Room) RemoveUser(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, name string) error {
-	u, err := r.user(ctx, tx, name)
+// RemoveUser ends an account of a tenant, or of any for "", and all its tokens.
+// The name stays taken: the audit log names people by it.
+func (r *Room) RemoveUser(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name string) error {
+	u, err := r.user(ctx, tx, tenantID, name)
 	if err != nil {
 		return err
 	}
@@ -226,10 +230,11 @@ func (r *Room) RemoveUser(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 	return r.log.Append(ctx, tx, audit.Event{Actor: actor, Action: "user.remove", Subject: "user:" + u.Name})
 }
 
-// keepOneAdmin refuses to take the last administrator away. The rows are locked,
+// keepOneAdmin refuses to take the provider's last administrator away, who alone
+// could make others; a tenant's last one can be made anew. The rows are locked,
 // so that two removals at once cannot each leave the other's.
 func (r *Room) keepOneAdmin(ctx context.Context, tx *sqldb.Tx, u User) error {
-	if u.Role != Admin {
+	if u.Role != Admin || u.TenantID != "" {
 		return nil
 	}
 	admins, err := lockAdmins(ctx, tx)
@@ -242,12 +247,12 @@ func (r *Room) keepOneAdmin(ctx context.Context, tx *sqldb.Tx, u User) error {
 	return nil
 }
 
-func (r *Room) user(ctx context.Context, q sqldb.Queryer, name string) (User, error) {
+func (r *Room) user(ctx context.Context, q sqldb.Queryer, tenantID, name string) (User, error) {
 	if !names.MatchString(name) {
 		return User{}, unknownUser(name)
 	}
 	u, err := userByName(ctx, q, name)
-	if errors.Is(err, sqldb.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) || (err == nil && tenantID != "" && u.TenantID != tenantID) {
 		return User{}, unknownUser(name)
 	}
 	if err != nil {
@@ -264,7 +269,7 @@ func (r *Room) CreateToken(ctx context.Context, tx *sqldb.Tx, actor audit.Actor,
 	if spec.Expires < 0 {
 		return Token{}, "", fault.New(fault.Invalid, "token.expires", "A token cannot expire in the past.").On("expires")
 	}
-	u, err := r.user(ctx, tx, spec.User)
+	u, err := r.user(ctx, tx, spec.TenantID, spec.User)
 	if err != nil {
 		return Token{}, "", err
 	}
@@ -284,18 +289,20 @@ func (r *Room) CreateToken(ctx context.Context, tx *sqldb.Tx, actor audit.Actor,
 	return t, fault.Secret(secret), err
 }
 
-// Tokens lists the tokens that are not revoked, of all users.
-func (r *Room) Tokens(ctx context.Context, q sqldb.Queryer) ([]Token, error) {
-	rows, err := listTokens(ctx, q)
+// Tokens lists the tokens that are not revoked, of all users of a tenant, or of
+// all for "".
+func (r *Room) Tokens(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Token, error) {
+	rows, err := listTokens(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
 	return rows, nil
 }
 
-// RevokeToken ends a token now. Ending it twice is the same as once.
-func (r *Room) RevokeToken(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, id string) error {
-	n, known, err := revokeToken(ctx, tx, id, r.clk.Now())
+// RevokeToken ends a token of a tenant's user, or of anybody's for "", now.
+// Ending it twice is the same as once.
+func (r *Room) RevokeToken(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, id string) error {
+	n, known, err := revokeToken(ctx, tx, tenantID, id, r.clk.Now())
 	if err != nil {
 		return fmt.Errorf("revoke token: %w", err)
 	}

@@ -12,11 +12,12 @@ type userRow struct {
 	ID        string     `db:"id"`
 	Name      string     `db:"name"`
 	Role      string     `db:"role"`
+	TenantID  string     `db:"tenant_id"`
 	CreatedAt sqldb.Time `db:"created_at"`
 }
 
 func (u userRow) user() User {
-	return User{ID: u.ID, Name: u.Name, Role: Role(u.Role), CreatedAt: u.CreatedAt.Time}
+	return User{ID: u.ID, Name: u.Name, Role: Role(u.Role), TenantID: u.TenantID, CreatedAt: u.CreatedAt.Time}
 }
 
 type tokenRow struct {
@@ -55,8 +56,8 @@ func touchToken(ctx context.Context, tx *sqldb.Tx, id string, at time.Time) erro
 }
 
 func insertUser(ctx context.Context, tx *sqldb.Tx, u User) error {
-	n, err := tx.Exec(ctx, `INSERT INTO users (id, name, role, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
-		u.ID, u.Name, string(u.Role), sqldb.At(u.CreatedAt))
+	n, err := tx.Exec(ctx, `INSERT INTO users (id, name, role, tenant_id, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+		u.ID, u.Name, string(u.Role), u.TenantID, sqldb.At(u.CreatedAt))
 	if err == nil && n == 0 {
 		return errTaken
 	}
@@ -67,9 +68,10 @@ func insertUser(ctx context.Context, tx *sqldb.Tx, u User) error {
 // whole transaction, so the conflict is asked for, not provoked.
 var errTaken = errors.New("the name is taken")
 
-func listUsers(ctx context.Context, q sqldb.Queryer) ([]User, error) {
+func listUsers(ctx context.Context, q sqldb.Queryer, tenantID string) ([]User, error) {
 	var rows []userRow
-	err := q.Select(ctx, &rows, `SELECT id, name, role, created_at FROM users WHERE removed_at IS NULL ORDER BY name`)
+	err := q.Select(ctx, &rows, `SELECT id, name, role, tenant_id, created_at FROM users
+		WHERE removed_at IS NULL AND (CAST(? AS TEXT) = '' OR tenant_id = ?) ORDER BY name`, tenantID, tenantID)
 	users := make([]User, len(rows))
 	for i, u := range rows {
 		users[i] = u.user()
@@ -79,7 +81,7 @@ func listUsers(ctx context.Context, q sqldb.Queryer) ([]User, error) {
 
 func userByName(ctx context.Context, q sqldb.Queryer, name string) (User, error) {
 	var row userRow
-	err := q.Get(ctx, &row, `SELECT id, name, role, created_at FROM users WHERE name = ? AND removed_at IS NULL`, name)
+	err := q.Get(ctx, &row, `SELECT id, name, role, tenant_id, created_at FROM users WHERE name = ? AND removed_at IS NULL`, name)
 	return row.user(), err
 }
 
@@ -98,7 +100,7 @@ func removeUser(ctx context.Context, tx *sqldb.Tx, id string, at time.Time) erro
 
 func lockAdmins(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
 	var ids []string
-	err := tx.Select(ctx, &ids, `SELECT id FROM users WHERE role = 'admin' AND removed_at IS NULL ORDER BY id`+tx.ForUpdate())
+	err := tx.Select(ctx, &ids, `SELECT id FROM users WHERE role = 'admin' AND tenant_id = '' AND removed_at IS NULL ORDER BY id`+tx.ForUpdate())
 	return ids, err
 }
 
@@ -108,12 +110,12 @@ func insertToken(ctx context.Context, tx *sqldb.Tx, t Token, userID, hash string
 	return err
 }
 
-func listTokens(ctx context.Context, q sqldb.Queryer) ([]Token, error) {
+func listTokens(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Token, error) {
 	var rows []tokenRow
 	err := q.Select(ctx, &rows, `
 		SELECT t.id, u.name AS user_name, t.name, t.created_at, t.expires_at, t.used_at, t.revoked_at
 		FROM tokens t JOIN users u ON u.id = t.user_id
-		WHERE t.revoked_at IS NULL ORDER BY t.id`)
+		WHERE t.revoked_at IS NULL AND (CAST(? AS TEXT) = '' OR u.tenant_id = ?) ORDER BY t.id`, tenantID, tenantID)
 	tokens := make([]Token, len(rows))
 	for i, t := range rows {
 		tokens[i] = Token{ID: t.ID, User: t.User, Name: t.Name, CreatedAt: t.CreatedAt.Time, ExpiresAt: t.ExpiresAt.Time, UsedAt: t.UsedAt.Time, RevokedAt: t.RevokedAt.Time}
@@ -121,12 +123,13 @@ func listTokens(ctx context.Context, q sqldb.Queryer) ([]Token, error) {
 	return tokens, err
 }
 
-func revokeToken(ctx context.Context, tx *sqldb.Tx, id string, at time.Time) (changed int64, known bool, err error) {
-	changed, err = tx.Exec(ctx, `UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL`, sqldb.At(at), id)
-	if err != nil || changed == 1 {
-		return changed, true, err
-	}
+func revokeToken(ctx context.Context, tx *sqldb.Tx, tenantID, id string, at time.Time) (changed int64, known bool, err error) {
 	var there []string
-	err = tx.Select(ctx, &there, `SELECT id FROM tokens WHERE id = ?`, id)
-	return 0, len(there) == 1, err
+	err = tx.Select(ctx, &there, `SELECT t.id FROM tokens t JOIN users u ON u.id = t.user_id
+		WHERE t.id = ? AND (CAST(? AS TEXT) = '' OR u.tenant_id = ?)`, id, tenantID, tenantID)
+	if err != nil || len(there) == 0 {
+		return 0, false, err
+	}
+	changed, err = tx.Exec(ctx, `UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL`, sqldb.At(at), id)
+	return changed, true, err
 }

@@ -13,6 +13,7 @@ import (
 
 // CommandFilter says which commands to list; empty fields do not matter.
 type CommandFilter struct {
+	Tenant string // id
 	Device string // as Resolve takes it
 	State  string // a state, or "open"
 	Kind   string
@@ -44,10 +45,13 @@ func (r *Room) Commands(ctx context.Context, f CommandFilter, p Page) (list []Co
 	if at != nil {
 		cond, args = cond+` AND k.id < ?`, append(args, at[0])
 	}
+	if f.Tenant != "" {
+		cond, args = cond+` AND d.tenant_id = ?`, append(args, f.Tenant)
+	}
 	list = []Command{}
 	err = r.db.Read(ctx, func(q sqldb.Queryer) error {
 		if f.Device != "" {
-			device, err := r.Resolve(ctx, q, f.Device)
+			device, err := r.Resolve(ctx, q, f.Tenant, f.Device)
 			if err != nil {
 				return err
 			}
@@ -75,10 +79,10 @@ func (r *Room) Commands(ctx context.Context, f CommandFilter, p Page) (list []Co
 	return list, next, err
 }
 
-// Command shows one command.
-func (r *Room) Command(ctx context.Context, id string) (Command, error) {
+// Command shows one command to a tablet of a tenant's.
+func (r *Room) Command(ctx context.Context, q sqldb.Queryer, tenantID, id string) (Command, error) {
 	var row commandRow
-	err := r.db.Get(ctx, &row, commandColumns+` WHERE k.id = ?`, id)
+	err := q.Get(ctx, &row, commandColumns+` WHERE k.id = ? AND (CAST(? AS TEXT) = '' OR d.tenant_id = ?)`, id, tenantID, tenantID)
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return Command{}, fault.New(fault.NotFound, "command.unknown", "There is no command %q: see `ranzen commands`.", id)
 	}

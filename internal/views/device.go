@@ -54,30 +54,32 @@ func unknownDevice(ref string) *fault.Fault {
 	return fault.New(fault.NotFound, "device.unknown", "There is no device %q. Say its serial number, asset tag, UDID or id.", strings.ToValidUTF8(ref, "?")).On("device")
 }
 
-const resolveSQL = `
+const resolveSQL = `SELECT v.id FROM devices v WHERE v.id IN (
 	SELECT id FROM devices WHERE id = ?
 	UNION SELECT id FROM devices WHERE serial = ?
 	UNION SELECT id FROM devices WHERE asset_tag = ?
-	UNION SELECT device_id FROM enrollments WHERE udid = ?`
+	UNION SELECT device_id FROM enrollments WHERE udid = ?)`
 
 // Resolve gives the id of the tablet that ref names: by id, serial number,
 // asset tag or UDID. Serial numbers and UDIDs are typed by people: their case
-// does not matter.
-func (r *Room) Resolve(ctx context.Context, q sqldb.Queryer, ref string) (string, error) {
-	ids, err := resolve(ctx, q, ref)
+// does not matter. One of another tenant is as unknown as one that is not there;
+// tenantID "" sees all.
+func (r *Room) Resolve(ctx context.Context, q sqldb.Queryer, tenantID, ref string) (string, error) {
+	ids, err := resolve(ctx, q, tenantID, ref)
 	if err != nil {
 		return "", err
 	}
 	return one(ref, ids)
 }
 
-func resolve(ctx context.Context, q sqldb.Queryer, ref string) ([]string, error) {
+func resolve(ctx context.Context, q sqldb.Queryer, tenantID, ref string) ([]string, error) {
 	if ref == "" || len(ref) > 255 || strings.ToValidUTF8(ref, "") != ref || strings.ContainsRune(ref, 0) {
 		return nil, unknownDevice(ref)
 	}
+	ours, oursArgs := of(tenantID)
 	for _, s := range []string{ref, strings.ToUpper(ref)} {
 		var ids []string
-		if err := q.Select(ctx, &ids, resolveSQL, ref, s, ref, s); err != nil {
+		if err := q.Select(ctx, &ids, resolveSQL+ours, append([]any{ref, s, ref, s}, oursArgs...)...); err != nil {
 			return nil, fmt.Errorf("find device: %w", err)
 		}
 		if len(ids) > 0 || s == strings.ToUpper(ref) {
@@ -97,16 +99,18 @@ func one(ref string, ids []string) (string, error) {
 	return "", fault.New(fault.Conflict, "device.ambiguous", "%q fits %d devices. Say the serial number.", ref, len(ids)).On("device")
 }
 
-// Device shows one tablet. Beside what Resolve takes, ref may be its name.
-func (r *Room) Device(ctx context.Context, ref string) (Detail, error) {
+// Device shows one tablet of a tenant's. Beside what Resolve takes, ref may be
+// its name.
+func (r *Room) Device(ctx context.Context, tenantID, ref string) (Detail, error) {
 	var d Detail
 	err := r.db.Read(ctx, func(q sqldb.Queryer) error {
-		ids, err := resolve(ctx, q, ref)
+		ids, err := resolve(ctx, q, tenantID, ref)
 		if err != nil {
 			return err
 		}
 		if len(ids) == 0 {
-			if err := q.Select(ctx, &ids, `SELECT id FROM devices WHERE name = ? ORDER BY id LIMIT 50`, ref); err != nil {
+			ours, args := of(tenantID)
+			if err := q.Select(ctx, &ids, `SELECT v.id FROM devices v WHERE v.name = ?`+ours+` ORDER BY v.id LIMIT 50`, append([]any{ref}, args...)...); err != nil {
 				return fmt.Errorf("find device by name: %w", err)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,7 @@ type Device struct {
 	Serial       string     `json:"serial"`
 	AssetTag     string     `json:"asset_tag,omitempty"`
 	UDID         string     `json:"udid"`
+	Tenant       string     `json:"tenant" doc:"Code of whose it is"`
 	Name         string     `json:"name" doc:"The name it shall have"`
 	Model        string     `json:"model" example:"iPad13,18"`
 	OSVersion    string     `json:"os_version"`
@@ -50,6 +53,12 @@ type Device struct {
 	State        string     `json:"enrollment_state" enum:"known,enrolling,enrolled,lost,erase_requested,erase_uncertain,erased,unenrolled,silent"`
 	EnrollmentID string     `json:"enrollment_id,omitempty"`
 	Generation   int64      `json:"generation" doc:"Counts the tablet's lives: an erase begins a new one"`
+	AssetState   string     `json:"asset_state" doc:"What it is as a thing: ordered, inventoried, ready, in_use, …"`
+	Delivery     string     `json:"delivery" doc:"Code of the delivery it came with"`
+	Site         string     `json:"site" doc:"Code of the site it is at"`
+	Cart         string     `json:"cart" example:"SAT-K03" doc:"The cart it belongs in"`
+	Slot         int64      `json:"slot" doc:"Its slot there; 0: none"`
+	Class        string     `json:"class" example:"3b"`
 	EnrolledAt   *time.Time `json:"enrolled_at"`
 	LastSeen     *time.Time `json:"last_seen"`
 	Groups       []string   `json:"groups"`
@@ -82,6 +91,13 @@ type deviceRow struct {
 	State        string     `db:"enrollment_state"`
 	EnrollmentID string     `db:"enrollment_id"`
 	Generation   int64      `db:"generation"`
+	TenantID     string     `db:"tenant_id"`
+	AssetState   string     `db:"asset_state"`
+	DeliveryID   string     `db:"delivery_id"`
+	SiteID       string     `db:"site_id"`
+	CartID       string     `db:"cart_id"`
+	Slot         int64      `db:"slot"`
+	ClassID      string     `db:"class_id"`
 	EnrolledAt   sqldb.Time `db:"enrolled_at"`
 	LastSeen     sqldb.Time `db:"last_seen"`
 }
@@ -90,7 +106,7 @@ func (r deviceRow) device() Device {
 	return Device{
 		ID: r.ID, Serial: r.Serial, AssetTag: r.AssetTag, UDID: r.UDID, Name: r.Name, Model: r.Model,
 		OSVersion: r.OSVersion, Supervised: r.Supervised, State: r.State, EnrollmentID: r.EnrollmentID,
-		Generation: r.Generation, EnrolledAt: when(r.EnrolledAt), LastSeen: when(r.LastSeen),
+		Generation: r.Generation, AssetState: r.AssetState, Slot: r.Slot, EnrolledAt: when(r.EnrolledAt), LastSeen: when(r.LastSeen),
 		Groups: []string{}, Items: []Item{},
 	}
 }
@@ -101,7 +117,9 @@ func (r deviceRow) device() Device {
 // commands_erase, or SQLite would not see that it serves. One argument: the
 // moment before which a last contact means silence.
 const deviceBase = `
-	SELECT d.id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name,
+	SELECT d.id, d.tenant_id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name, d.asset_state,
+		COALESCE(d.delivery_id, '') AS delivery_id, COALESCE(d.site_id, '') AS site_id, COALESCE(d.cart_id, '') AS cart_id,
+		COALESCE(d.slot, 0) AS slot, COALESCE(d.class_id, '') AS class_id,
 		COALESCE(NULLIF(e.model, ''), d.model) AS model,
 		COALESCE(e.udid, '') AS udid, COALESCE(e.os_version, '') AS os_version, e.supervised,
 		COALESCE(e.id, '') AS enrollment_id, COALESCE(e.generation, 0) AS generation,
@@ -123,7 +141,8 @@ const deviceBase = `
 	LEFT JOIN contacts c ON c.enrollment_id = e.id`
 
 const deviceColumns = `v.id, v.serial, v.asset_tag, v.udid, v.name, v.model, v.os_version, v.supervised,
-	v.enrollment_state, v.enrollment_id, v.generation, v.enrolled_at, v.last_seen`
+	v.enrollment_state, v.enrollment_id, v.generation, v.enrolled_at, v.last_seen,
+	v.tenant_id, v.asset_state, v.delivery_id, v.site_id, v.cart_id, v.slot, v.class_id`
 
 // Page says which part of a list.
 type Page struct {
@@ -165,8 +184,17 @@ func badCursor() *fault.Fault {
 
 func (r *Room) silentBefore() sqldb.Time { return sqldb.At(r.clk.Now().Add(-SilentAfter)) }
 
-// Devices lists tablets by serial number, with their groups and items.
-func (r *Room) Devices(ctx context.Context, filter string, p Page) (list []Device, next string, err error) {
+// of is the condition that a device is one of a tenant's; "" sees all.
+func of(tenantID string) (cond string, args []any) {
+	if tenantID == "" {
+		return "", nil
+	}
+	return " AND v.tenant_id = ?", []any{tenantID}
+}
+
+// Devices lists tablets by serial number, with their groups and items: those of
+// one tenant, or of all for "".
+func (r *Room) Devices(ctx context.Context, tenantID, filter string, p Page) (list []Device, next string, err error) {
 	terms, err := parseFilter(filter)
 	if err != nil {
 		return nil, "", err
@@ -183,7 +211,9 @@ func (r *Room) Devices(ctx context.Context, filter string, p Page) (list []Devic
 	if at != nil {
 		after = at[0]
 	}
-	args := append([]any{r.silentBefore(), after}, condArgs...)
+	ours, oursArgs := of(tenantID)
+	cond += ours
+	args := append(append([]any{r.silentBefore(), after}, condArgs...), oursArgs...)
 	args = append(args, p.limit()+1)
 	err = r.db.Read(ctx, func(q sqldb.Queryer) error {
 		var rows []deviceRow
@@ -234,6 +264,9 @@ func fill(ctx context.Context, q sqldb.Queryer, rows []deviceRow) ([]Device, err
 	for _, m := range members {
 		byDevice[m.DeviceID].Groups = append(byDevice[m.DeviceID].Groups, m.Name)
 	}
+	if err := place(ctx, q, rows, list); err != nil {
+		return nil, err
+	}
 	if len(enrollments) == 0 {
 		return list, nil
 	}
@@ -247,6 +280,46 @@ func fill(ctx context.Context, q sqldb.Queryer, rows []deviceRow) ([]Device, err
 		}
 	}
 	return list, nil
+}
+
+const placesSQL = `
+	SELECT t.id, t.code AS name FROM tenants t WHERE t.id IN (?)
+	UNION ALL SELECT l.id, l.code FROM deliveries l WHERE l.id IN (?)
+	UNION ALL SELECT s.id, s.code FROM sites s WHERE s.id IN (?)
+	UNION ALL SELECT c.id, s.code || '-' || c.code FROM carts c JOIN sites s ON s.id = c.site_id WHERE c.id IN (?)
+	UNION ALL SELECT k.id, k.name FROM classes k WHERE k.id IN (?)`
+
+// place adds whose the devices are and where, as people call it.
+func place(ctx context.Context, q sqldb.Queryer, rows []deviceRow, list []Device) error {
+	sets := make([]map[string]bool, 5)
+	for i := range sets {
+		sets[i] = map[string]bool{"": true} // IN () is no SQL
+	}
+	for _, row := range rows {
+		for i, id := range []string{row.TenantID, row.DeliveryID, row.SiteID, row.CartID, row.ClassID} {
+			sets[i][id] = true
+		}
+	}
+	args := make([]any, len(sets))
+	for i, set := range sets {
+		args[i] = slices.Sorted(maps.Keys(set))
+	}
+	var names []struct {
+		ID   string `db:"id"`
+		Name string `db:"name"`
+	}
+	if err := q.Select(ctx, &names, placesSQL, args...); err != nil {
+		return fmt.Errorf("places: %w", err)
+	}
+	called := map[string]string{}
+	for _, n := range names {
+		called[n.ID] = n.Name
+	}
+	for i, row := range rows {
+		d := &list[i]
+		d.Tenant, d.Delivery, d.Site, d.Cart, d.Class = called[row.TenantID], called[row.DeliveryID], called[row.SiteID], called[row.CartID], called[row.ClassID]
+	}
+	return nil
 }
 
 type itemRow struct {

@@ -10,7 +10,8 @@ import (
 )
 
 func filterFields() []string {
-	return []string{"state", "group", "serial", "name", "model", "os", "supervised", "item", "item-state", "udid", "asset"}
+	return []string{"state", "group", "serial", "name", "model", "os", "supervised", "item", "item-state", "udid", "asset",
+		"tenant", "delivery", "site", "cart", "class", "asset-state"}
 }
 
 // maxTerms keeps a filter from becoming a statement with thousands of parts.
@@ -131,6 +132,8 @@ func condition(t term) (string, []any, error) {
 	case "group":
 		return `EXISTS (SELECT 1 FROM device_group_members gm JOIN device_groups g ON g.id = gm.group_id
 			WHERE gm.device_id = v.id AND (g.id = ? OR LOWER(g.name) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, pattern(t.value)}, nil
+	case "tenant", "delivery", "site", "cart", "class":
+		return placeCondition(t)
 	case "os":
 		return `(v.os_version = ? OR v.os_version LIKE ? ESCAPE '!')`, []any{t.value, pattern(t.value) + ".%"}, nil
 	case "item":
@@ -144,8 +147,26 @@ func condition(t term) (string, []any, error) {
 		return `(LOWER(v.name) LIKE LOWER(?) ESCAPE '!' OR LOWER(v.serial) LIKE LOWER(?) ESCAPE '!' OR LOWER(v.asset_tag) LIKE LOWER(?) ESCAPE '!'
 			OR LOWER(v.udid) LIKE LOWER(?) ESCAPE '!' OR LOWER(v.model) LIKE LOWER(?) ESCAPE '!')`, []any{p, p, p, p, p}, nil
 	}
-	column := map[string]string{"serial": "v.serial", "name": "v.name", "model": "v.model", "udid": "v.udid", "asset": "v.asset_tag"}[t.field]
+	column := map[string]string{"serial": "v.serial", "name": "v.name", "model": "v.model", "udid": "v.udid", "asset": "v.asset_tag", "asset-state": "v.asset_state"}[t.field]
 	return "LOWER(" + column + ") LIKE LOWER(?) ESCAPE '!'", []any{pattern(t.value)}, nil
+}
+
+// placeCondition compares codes, as Device shows them; a cart is also found by
+// its own code alone.
+func placeCondition(t term) (string, []any, error) {
+	p := pattern(t.value)
+	switch t.field {
+	case "tenant":
+		return `EXISTS (SELECT 1 FROM tenants x WHERE x.id = v.tenant_id AND (x.id = ? OR LOWER(x.code) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, p}, nil
+	case "delivery":
+		return `EXISTS (SELECT 1 FROM deliveries x WHERE x.id = v.delivery_id AND (x.id = ? OR LOWER(x.code) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, p}, nil
+	case "site":
+		return `EXISTS (SELECT 1 FROM sites x WHERE x.id = v.site_id AND (x.id = ? OR LOWER(x.code) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, p}, nil
+	case "cart":
+		return `EXISTS (SELECT 1 FROM carts x JOIN sites y ON y.id = x.site_id WHERE x.id = v.cart_id
+			AND (x.id = ? OR LOWER(x.code) LIKE LOWER(?) ESCAPE '!' OR LOWER(y.code || '-' || x.code) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, p, p}, nil
+	}
+	return `EXISTS (SELECT 1 FROM classes x WHERE x.id = v.class_id AND (x.id = ? OR LOWER(x.name) LIKE LOWER(?) ESCAPE '!'))`, []any{t.value, p}, nil
 }
 
 func itemCondition(item, state *term) (string, []any) {

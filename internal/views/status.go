@@ -39,53 +39,89 @@ func counted(ctx context.Context, q sqldb.Queryer, query string, args ...any) (m
 	return m, nil
 }
 
-// Counts counts. It reads each table once; callers keep the answer for a while.
-func (r *Room) Counts(ctx context.Context) (Counts, error) {
+// Counts counts the tablets of one tenant, or all for "". It reads each table
+// once; callers keep the answer for a while.
+func (r *Room) Counts(ctx context.Context, tenantID string) (Counts, error) {
 	var c Counts
-	now := r.clk.Now()
 	err := r.db.Read(ctx, func(q sqldb.Queryer) (err error) {
-		if c.Devices, err = counted(ctx, q, `SELECT v.enrollment_state AS name, COUNT(*) AS n FROM (`+deviceBase+`) v GROUP BY v.enrollment_state`, r.silentBefore()); err != nil {
+		n := counting{q: q, now: r.clk.Now()}
+		if tenantID != "" {
+			n.enrollment = ` AND enrollment_id IN (SELECT y.id FROM enrollments y JOIN devices x ON x.id = y.device_id WHERE x.tenant_id = ?)`
+			n.args = []any{tenantID}
+		}
+		ours, oursArgs := of(tenantID)
+		if c.Devices, err = counted(ctx, q, `SELECT v.enrollment_state AS name, COUNT(*) AS n FROM (`+deviceBase+`) v WHERE TRUE`+ours+` GROUP BY v.enrollment_state`,
+			append([]any{r.silentBefore()}, oursArgs...)...); err != nil {
 			return fmt.Errorf("devices: %w", err)
 		}
-		if c.Commands, err = counted(ctx, q, `SELECT state AS name, COUNT(*) AS n FROM commands WHERE state IN ('queued', 'sent', 'deferred', 'uncertain') GROUP BY state`); err != nil {
-			return fmt.Errorf("commands: %w", err)
+		if err := n.queue(ctx, &c); err != nil {
+			return err
 		}
-		var oldest sqldb.Time
-		if err = q.Get(ctx, &oldest, `SELECT MIN(not_before) AS oldest FROM commands WHERE state IN ('queued', 'sent', 'deferred')`); err != nil {
-			return fmt.Errorf("oldest command: %w", err)
-		}
-		if c.OldestCommand = when(oldest); c.OldestCommand != nil && c.OldestCommand.After(now) {
-			c.OldestCommand = nil
-		}
-		for dst, query := range map[*int64]string{
-			&c.Placeholder: `SELECT COUNT(*) FROM enrollments WHERE placeholder AND state IN ('enrolling', 'enrolled')`,
-			&c.PushWaiting: `SELECT COUNT(*) FROM push_targets WHERE due_at IS NOT NULL AND refused_at IS NULL`,
-			&c.PushRefused: `SELECT COUNT(*) FROM push_targets WHERE refused_at IS NOT NULL`,
-		} {
-			if err = q.Get(ctx, dst, query); err != nil {
-				return fmt.Errorf("count: %w", err)
-			}
-		}
-		if err = q.Get(ctx, &c.Marks, `SELECT COUNT(*) FROM marks WHERE due_at <= ?`, sqldb.At(now)); err != nil {
-			return fmt.Errorf("marks: %w", err)
-		}
-		if err = q.Get(ctx, &c.Renewals, `SELECT COUNT(*) FROM certificates WHERE state = 'pinned' AND not_after < ?`, sqldb.At(now.Add(30*24*time.Hour))); err != nil {
-			return fmt.Errorf("certificates: %w", err)
-		}
-		if c.Items, err = counted(ctx, q, `
-			SELECT i.state AS name, COUNT(*) AS n FROM device_items i JOIN enrollments e ON e.id = i.enrollment_id AND e.generation = i.generation
-			WHERE e.state IN ('enrolling', 'enrolled') GROUP BY i.state`); err != nil {
-			return fmt.Errorf("items: %w", err)
-		}
-		c.Contact, err = counted(ctx, q, `
-			SELECT CASE WHEN c.last_seen >= ? THEN 'hour' WHEN c.last_seen >= ? THEN 'day' WHEN c.last_seen >= ? THEN 'week'
-				WHEN c.last_seen >= ? THEN 'month' ELSE 'longer' END AS name, COUNT(*) AS n
-			FROM enrollments e LEFT JOIN contacts c ON c.enrollment_id = e.id WHERE e.state = 'enrolled' GROUP BY 1`,
-			sqldb.At(now.Add(-time.Hour)), sqldb.At(now.Add(-24*time.Hour)), sqldb.At(now.Add(-7*24*time.Hour)), sqldb.At(now.Add(-30*24*time.Hour)))
-		return err
+		return n.tablets(ctx, &c)
 	})
 	if err != nil {
 		return Counts{}, fmt.Errorf("count devices and commands: %w", err)
 	}
 	return c, nil
+}
+
+// counting is a count under way. enrollment bounds the column enrollment_id of
+// whatever is counted, with args.
+type counting struct {
+	q          sqldb.Queryer
+	now        time.Time
+	enrollment string
+	args       []any
+}
+
+func (n counting) with(args ...any) []any { return append(args, n.args...) }
+
+// queue counts what waits.
+func (n counting) queue(ctx context.Context, c *Counts) (err error) {
+	if c.Commands, err = counted(ctx, n.q, `SELECT state AS name, COUNT(*) AS n FROM commands
+		WHERE state IN ('queued', 'sent', 'deferred', 'uncertain')`+n.enrollment+` GROUP BY state`, n.args...); err != nil {
+		return fmt.Errorf("commands: %w", err)
+	}
+	var oldest sqldb.Time
+	if err = n.q.Get(ctx, &oldest, `SELECT MIN(not_before) AS oldest FROM commands WHERE state IN ('queued', 'sent', 'deferred')`+n.enrollment, n.args...); err != nil {
+		return fmt.Errorf("oldest command: %w", err)
+	}
+	if c.OldestCommand = when(oldest); c.OldestCommand != nil && c.OldestCommand.After(n.now) {
+		c.OldestCommand = nil
+	}
+	return nil
+}
+
+// tablets counts what is known of enrollments.
+func (n counting) tablets(ctx context.Context, c *Counts) (err error) {
+	for _, one := range []struct {
+		into *int64
+		text string
+		args []any
+	}{
+		{&c.Placeholder, `SELECT COUNT(*) FROM (SELECT e.id AS enrollment_id FROM enrollments e WHERE e.placeholder AND e.state IN ('enrolling', 'enrolled')) p WHERE TRUE`, nil},
+		{&c.PushWaiting, `SELECT COUNT(*) FROM push_targets WHERE due_at IS NOT NULL AND refused_at IS NULL`, nil},
+		{&c.PushRefused, `SELECT COUNT(*) FROM push_targets WHERE refused_at IS NOT NULL`, nil},
+		{&c.Marks, `SELECT COUNT(*) FROM marks WHERE due_at <= ?`, []any{sqldb.At(n.now)}},
+		{&c.Renewals, `SELECT COUNT(*) FROM certificates WHERE state = 'pinned' AND not_after < ?`, []any{sqldb.At(n.now.Add(30 * 24 * time.Hour))}},
+	} {
+		if err = n.q.Get(ctx, one.into, one.text+n.enrollment, n.with(one.args...)...); err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+	}
+	if c.Items, err = counted(ctx, n.q, `
+		SELECT i.state AS name, COUNT(*) AS n FROM device_items i JOIN enrollments e ON e.id = i.enrollment_id AND e.generation = i.generation
+		WHERE e.state IN ('enrolling', 'enrolled')`+n.enrollment+` GROUP BY i.state`, n.args...); err != nil {
+		return fmt.Errorf("items: %w", err)
+	}
+	c.Contact, err = counted(ctx, n.q, `
+		SELECT CASE WHEN t.last_seen >= ? THEN 'hour' WHEN t.last_seen >= ? THEN 'day' WHEN t.last_seen >= ? THEN 'week'
+			WHEN t.last_seen >= ? THEN 'month' ELSE 'longer' END AS name, COUNT(*) AS n
+		FROM (SELECT e.id AS enrollment_id, c.last_seen FROM enrollments e LEFT JOIN contacts c ON c.enrollment_id = e.id WHERE e.state = 'enrolled') t
+		WHERE TRUE`+n.enrollment+` GROUP BY 1`,
+		n.with(sqldb.At(n.now.Add(-time.Hour)), sqldb.At(n.now.Add(-24*time.Hour)), sqldb.At(n.now.Add(-7*24*time.Hour)), sqldb.At(n.now.Add(-30*24*time.Hour)))...)
+	if err != nil {
+		return fmt.Errorf("contacts: %w", err)
+	}
+	return nil
 }

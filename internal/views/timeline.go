@@ -55,8 +55,8 @@ const timelineSQL = `
 	WHERE t.at > ? OR (t.at = ? AND (t.id > ? OR (t.id = ? AND t.step > ?)))
 	ORDER BY t.at, t.id, t.step LIMIT ?`
 
-// Timeline tells all that happened to a tablet, oldest first.
-func (r *Room) Timeline(ctx context.Context, ref string, p Page) (list []Happening, next string, err error) {
+// Timeline tells all that happened to a tablet of a tenant's, oldest first.
+func (r *Room) Timeline(ctx context.Context, tenantID, ref string, p Page) (list []Happening, next string, err error) {
 	at, err := p.at("timeline", 3)
 	if err != nil {
 		return nil, "", err
@@ -74,7 +74,7 @@ func (r *Room) Timeline(ctx context.Context, ref string, p Page) (list []Happeni
 	}
 	list = []Happening{}
 	err = r.db.Read(ctx, func(q sqldb.Queryer) error {
-		device, err := r.Resolve(ctx, q, ref)
+		device, err := r.Resolve(ctx, q, tenantID, ref)
 		if err != nil {
 			return err
 		}
