@@ -16,7 +16,7 @@ import (
 func floors() map[string]int {
 	return map[string]int{
 		"internal/fault": 0, "internal/clock": 0,
-		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/print": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
+		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/apple/ade": 1, "internal/print": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
 		"internal/sqldb/sqldbtest": 2, "internal/audit": 2,
 		"internal/auth":    3,
 		"internal/schools": 4, "certs": 4,
@@ -54,7 +54,7 @@ func fences() map[string][]string {
 	return map[string][]string{
 		"database/sql":                        {"internal/sqldb"},
 		"html/template":                       {"server/device", "server/console"},
-		"net/http":                            {"certs", "internal/apple/push", "server", "server/device", "server/console", "cmd/ranzen", "internal/sim/apple", "internal/sim/tablet"},
+		"net/http":                            {"certs", "internal/apple/ade", "internal/apple/push", "server", "server/device", "server/console", "cmd/ranzen", "internal/sim/apple", "internal/sim/tablet"},
 		"os/exec":                             {"cmd/ranzen"},
 		"filippo.io/age":                      {"cmd/ranzen"},
 		"github.com/alecthomas/kong":          {"cmd/ranzen"},
@@ -64,6 +64,7 @@ func fences() map[string][]string {
 		"github.com/jackc/pgx/v5":             {"internal/sqldb"},
 		"github.com/jmoiron/sqlx":             {"internal/sqldb"},
 		"github.com/micromdm/plist":           {"internal/mdm", "internal/sim/tablet"},
+		"github.com/micromdm/nanodep":         {"internal/apple/ade"},
 		"github.com/pressly/goose/v3":         {"internal/sqldb"},
 		"github.com/prometheus/client_golang": {"server"},
 		"github.com/schollz/progressbar/v3":   {"cmd/ranzen"},
