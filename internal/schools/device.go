@@ -15,15 +15,36 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// Device is a tablet as a thing.
+// Device is a tablet as a thing. Empty texts are not known or not given; days
+// are "2026-09-01".
 type Device struct {
-	ID        string
-	TenantID  string // whose it is
-	Serial    string
-	AssetTag  string // the number on the school's sticker, may be ""
-	Name      string // the name we want it to have, may be ""
-	Model     string // Apple's identifier: "iPad13,18"
-	CreatedAt time.Time
+	ID         string
+	TenantID   string // whose it is; never changes
+	Serial     string
+	AssetTag   string // the number on the school's sticker
+	Name       string // the name we want it to have; never a person's
+	Model      string // Apple's identifier: "iPad13,18", or the words of a file
+	AssetState AssetState
+	StateAt    time.Time // since when
+	DeliveryID string
+	Position
+
+	Capacity      string // "128 GB"
+	Color         string
+	PartNo        string
+	OrderNo       string
+	DeliveryNote  string
+	Box           string
+	BoughtOn      string
+	PriceCents    *int64 // net, euro
+	Funding       string
+	BindingUntil  string // last day on which the funding binds it
+	WarrantyUntil string
+	LoanType      string
+	Pseudonym     string // never a name
+	Note          string
+	ReplacedBy    string // id of the exchange device
+	CreatedAt     time.Time
 }
 
 // Group is a set of devices that people made by hand.
@@ -91,33 +112,59 @@ func (r *Room) Ensure(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tena
 	if err != nil {
 		return Device{}, err
 	}
-	created := false
+	d, _, err := r.ensure(ctx, tx, actor, tenantID, serial, model, Inventoried)
+	return d, err
+}
+
+// ensure is Ensure for a device that is in the given state when it is new.
+func (r *Room) ensure(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, serial, model string, state AssetState) (d Device, created bool, err error) {
 	if tenantID != "" {
-		if created, err = insertDevice(ctx, tx, sqldb.NewID(), tenantID, serial, model, r.clock.Now()); err != nil {
-			return Device{}, err
+		if created, err = insertDevice(ctx, tx, sqldb.NewID(), tenantID, serial, model, state, r.clock.Now()); err != nil {
+			return Device{}, false, err
 		}
 	}
-	d, err := lockBySerial(ctx, tx, serial)
+	d, err = lockBySerial(ctx, tx, serial)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return Device{}, unknownDevice(serial)
+		return Device{}, false, unknownDevice(serial)
 	}
 	if err != nil {
-		return Device{}, err
+		return Device{}, false, err
 	}
 	if tenantID != "" && d.TenantID != tenantID {
-		return Device{}, fault.New(fault.Denied, "device.other-tenant",
-			"The serial number %s belongs to another tenant. Ask its administrators to release it first.", serial).On("serial")
+		return Device{}, false, otherTenant(serial)
 	}
 	if d.Model == "" && model != "" {
 		if err := setModel(ctx, tx, d.ID, model, r.clock.Now()); err != nil {
-			return Device{}, err
+			return Device{}, false, err
 		}
 		d.Model = model
 	}
 	if created {
 		err = r.audit.Append(ctx, tx, audit.Event{Actor: actor, Action: "device.add", Subject: "device:" + d.ID, Detail: map[string]any{"serial": serial}})
 	}
-	return d, err
+	return d, created, err
+}
+
+func otherTenant(serial string) *fault.Fault {
+	return fault.New(fault.Denied, "device.other-tenant",
+		"The serial number %s belongs to another tenant. Ask its administrators to release it first.", serial).On("serial")
+}
+
+// BySerial gives the device with this serial number among those of a tenant; ""
+// is all tenants.
+func (r *Room) BySerial(ctx context.Context, q sqldb.Queryer, tenantID, serial string) (Device, error) {
+	serial, err := NormalSerial(serial)
+	if err != nil {
+		return Device{}, err
+	}
+	d, err := deviceBySerial(ctx, q, serial)
+	switch {
+	case errors.Is(err, sqldb.ErrNoRows) || err == nil && tenantID != "" && d.TenantID != tenantID:
+		return Device{}, unknownDevice(serial)
+	case err != nil:
+		return Device{}, fmt.Errorf("find device: %w", err)
+	}
+	return d, nil
 }
 
 // Rename says what a device shall be called. Two devices may bear one name.
@@ -143,7 +190,7 @@ func (r *Room) Find(ctx context.Context, q sqldb.Queryer, ref string) (Device, e
 	if ref == "" || len(ref) > 255 || !utf8.ValidString(ref) || strings.ContainsRune(ref, 0) {
 		return Device{}, unknownDevice(ref)
 	}
-	d, err := findDevice(ctx, q, ref)
+	d, err := findDevice(ctx, q, ref, tagOf(ref))
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return Device{}, unknownDevice(ref)
 	}

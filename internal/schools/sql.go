@@ -2,6 +2,7 @@ package schools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -20,32 +21,6 @@ func chunks(ids []string) iter.Seq[[]string] {
 	return slices.Chunk(ids, maxValues)
 }
 
-type deviceRow struct {
-	ID        string     `db:"id"`
-	TenantID  string     `db:"tenant_id"`
-	Serial    string     `db:"serial"`
-	AssetTag  string     `db:"asset_tag"`
-	Name      string     `db:"name"`
-	Model     string     `db:"model"`
-	CreatedAt sqldb.Time `db:"created_at"`
-}
-
-func (r deviceRow) device() Device {
-	return Device{ID: r.ID, TenantID: r.TenantID, Serial: r.Serial, AssetTag: r.AssetTag, Name: r.Name, Model: r.Model, CreatedAt: r.CreatedAt.Time}
-}
-
-const deviceColumns = `d.id, d.tenant_id, d.serial, COALESCE(d.asset_tag, '') AS asset_tag, d.name, d.model, d.created_at`
-
-func insertDevice(ctx context.Context, tx *sqldb.Tx, id, tenantID, serial, model string, now time.Time) (bool, error) {
-	n, err := tx.Exec(ctx, `
-		INSERT INTO devices (id, tenant_id, serial, name, model, state_at, created_at, updated_at) VALUES (?, ?, ?, '', ?, ?, ?, ?)
-		ON CONFLICT (serial) DO NOTHING`, id, tenantID, serial, model, sqldb.At(now), sqldb.At(now), sqldb.At(now))
-	if err != nil {
-		return false, fmt.Errorf("add device: %w", err)
-	}
-	return n == 1, nil
-}
-
 func lockBySerial(ctx context.Context, tx *sqldb.Tx, serial string) (Device, error) {
 	var row deviceRow
 	err := tx.Get(ctx, &row, `SELECT `+deviceColumns+` FROM devices d WHERE d.serial = ?`+tx.ForUpdate(), serial)
@@ -53,6 +28,25 @@ func lockBySerial(ctx context.Context, tx *sqldb.Tx, serial string) (Device, err
 		return Device{}, fmt.Errorf("read device: %w", err)
 	}
 	return row.device(), nil
+}
+
+// lockDevice holds the row of a device until the commit.
+func lockDevice(ctx context.Context, tx *sqldb.Tx, id string) (Device, error) {
+	var row deviceRow
+	err := tx.Get(ctx, &row, `SELECT `+deviceColumns+` FROM devices d WHERE d.id = ?`+tx.ForUpdate(), id)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Device{}, unknownDevice(id)
+	}
+	if err != nil {
+		return Device{}, fmt.Errorf("read device: %w", err)
+	}
+	return row.device(), nil
+}
+
+func deviceBySerial(ctx context.Context, q sqldb.Queryer, serial string) (Device, error) {
+	var row deviceRow
+	err := q.Get(ctx, &row, `SELECT `+deviceColumns+` FROM devices d WHERE d.serial = ?`, serial)
+	return row.device(), err
 }
 
 func setModel(ctx context.Context, tx *sqldb.Tx, id, model string, now time.Time) error {
@@ -72,12 +66,12 @@ func setName(ctx context.Context, tx *sqldb.Tx, id, name string, now time.Time) 
 
 // findDevice prefers the id over the serial number over the asset tag, should
 // one text be several of them.
-func findDevice(ctx context.Context, q sqldb.Queryer, ref string) (Device, error) {
+func findDevice(ctx context.Context, q sqldb.Queryer, ref, tag string) (Device, error) {
 	var row deviceRow
 	upper := strings.ToUpper(ref)
 	err := q.Get(ctx, &row, `
-		SELECT `+deviceColumns+` FROM devices d WHERE d.id = ? OR d.serial = ? OR d.asset_tag = ?
-		ORDER BY CASE WHEN d.id = ? THEN 0 WHEN d.serial = ? THEN 1 ELSE 2 END LIMIT 1`, ref, upper, ref, ref, upper)
+		SELECT `+deviceColumns+` FROM devices d WHERE d.id = ? OR d.serial = ? OR d.asset_tag = ? OR d.asset_tag = ?
+		ORDER BY CASE WHEN d.id = ? THEN 0 WHEN d.serial = ? THEN 1 ELSE 2 END LIMIT 1`, ref, upper, ref, tag, ref, upper)
 	return row.device(), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/fault"
@@ -25,27 +26,21 @@ type Tenant struct {
 //
 // Faults: tenant.unknown (also for a foreign one), tenant.required.
 func (r *Room) TenantFor(ctx context.Context, q sqldb.Queryer, own, asked string) (Tenant, error) {
-	var rows []struct {
-		ID        string `db:"id"`
-		Code      string `db:"code"`
-		Name      string `db:"name"`
-		Legal     string `db:"legal"`
-		TagPrefix string `db:"tag_prefix"`
-	}
-	if err := q.Select(ctx, &rows, `SELECT t.id, t.code, t.name, t.legal, t.tag_prefix FROM tenants t ORDER BY t.code`); err != nil {
-		return Tenant{}, fmt.Errorf("read tenants: %w", err)
+	all, err := allTenants(ctx, q)
+	if err != nil {
+		return Tenant{}, err
 	}
 	var fits []Tenant
-	for _, t := range rows {
+	for _, t := range all {
 		if (own == "" || t.ID == own) && (asked == "" || t.ID == asked || t.Code == asked) {
-			fits = append(fits, Tenant(t))
+			fits = append(fits, t)
 		}
 	}
 	switch {
 	case len(fits) == 1:
 		return fits[0], nil
 	case asked != "" || len(fits) == 0:
-		return Tenant{}, fault.New(fault.NotFound, "tenant.unknown", "There is no tenant of that name. See `ranzen tenant list`.").On("tenant")
+		return Tenant{}, unknownTenant()
 	}
 	return Tenant{}, fault.New(fault.Invalid, "tenant.required", "There are several tenants: say which one with --tenant.").On("tenant")
 }
@@ -66,6 +61,9 @@ func (r *Room) AddTenant(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, t
 	if t.TagPrefix == "" {
 		t.TagPrefix = "RV"
 	}
+	if err := t.check(); err != nil {
+		return Tenant{}, err
+	}
 	t.ID = sqldb.NewID()
 	now := sqldb.At(r.clock.Now())
 	n, err := tx.Exec(ctx, `INSERT INTO tenants (id, code, name, legal, tag_prefix, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -79,4 +77,57 @@ func (r *Room) AddTenant(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, t
 	return t, r.audit.Append(ctx, tx, audit.Event{Actor: actor, Action: "tenant.add", Subject: "tenant:" + t.ID, Detail: map[string]any{"code": t.Code, "name": t.Name}})
 }
 
-var tenantCode = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var (
+	tenantCode = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	tagPrefix  = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,7}$`)
+)
+
+// Tenants lists the tenants that somebody of the tenant own may see: that one,
+// or with "" all.
+func (r *Room) Tenants(ctx context.Context, q sqldb.Queryer, own string) ([]Tenant, error) {
+	all, err := allTenants(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(t Tenant) bool { return own != "" && t.ID != own }), nil
+}
+
+// TenantChange is what shall be different about a tenant; nil stays. Its code
+// stays: it is in people's scripts.
+type TenantChange struct {
+	Name, Legal, TagPrefix *string
+}
+
+// SetTenant changes a tenant. Tags that were given keep their prefix.
+func (r *Room) SetTenant(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, id string, change TenantChange) error {
+	t, err := lockTenant(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	set(&t.Name, change.Name)
+	set(&t.Legal, change.Legal)
+	set(&t.TagPrefix, change.TagPrefix)
+	if t.Name, err = cleanName("name", t.Name); err != nil {
+		return err
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	if err := updateTenant(ctx, tx, t, r.clock.Now()); err != nil {
+		return err
+	}
+	return r.audit.Append(ctx, tx, audit.Event{Actor: actor, Action: "tenant.set", Subject: "tenant:" + id,
+		Detail: map[string]any{"name": t.Name, "legal": t.Legal, "tag_prefix": t.TagPrefix}})
+}
+
+func (t Tenant) check() error {
+	switch t.Legal {
+	case "gdpr", "kdg", "dsg-ekd":
+	default:
+		return fault.New(fault.Invalid, "tenant.legal", "A tenant's data protection law is gdpr, kdg (Catholic) or dsg-ekd (Protestant).").On("legal")
+	}
+	if !tagPrefix.MatchString(t.TagPrefix) {
+		return fault.New(fault.Invalid, "tenant.tag-prefix", "The prefix of asset tags has 1 to 8 capital letters and digits, and begins with a letter.").On("tag_prefix")
+	}
+	return nil
+}
