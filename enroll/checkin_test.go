@@ -25,7 +25,7 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 func TestATabletComesIn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.do(func(tx *sqldb.Tx) error {
-			_, err := w.schools.CreateGroup(t.Context(), tx, admin, "3b")
+			_, err := w.schools.CreateGroup(t.Context(), tx, admin, "", "3b")
 			return err
 		})
 		l := w.link(enroll.LinkSpec{Group: "3b"})
@@ -71,7 +71,7 @@ func TestATabletComesIn(t *testing.T) {
 		})
 		t.Run("the link has one use, however often it was fetched", func(t *testing.T) {
 			d.fetch(l)
-			links, err := w.enroll.Links(t.Context(), w.db)
+			links, err := w.enroll.Links(t.Context(), w.db, "")
 			if err != nil || len(links) != 1 || links[0].Uses != 1 {
 				t.Errorf("got %+v, %v", links, err)
 			}
@@ -165,7 +165,7 @@ func TestARenewalIsNoNewLife(t *testing.T) {
 		if id, err := w.certs.Lookup(t.Context(), w.db, old); err != nil || id.State != certs.Retired || d.state() != certs.Pinned {
 			t.Errorf("the old certificate is %s, the new one %s, %v", id.State, d.state(), err)
 		}
-		links, err := w.enroll.Links(t.Context(), w.db)
+		links, err := w.enroll.Links(t.Context(), w.db, "")
 		if err != nil || links[0].Uses != 1 {
 			t.Errorf("a renewal used the link: %+v, %v", links, err)
 		}

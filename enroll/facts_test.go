@@ -39,7 +39,7 @@ func TestWhoIsActiveInAScope(t *testing.T) {
 		half.must(half.authenticate())
 		var group string
 		w.do(func(tx *sqldb.Tx) error {
-			g, err := w.schools.CreateGroup(t.Context(), tx, admin, "3b")
+			g, err := w.schools.CreateGroup(t.Context(), tx, admin, "", "3b")
 			group = g.ID
 			if err != nil {
 				return err

@@ -102,7 +102,7 @@ func (r *Room) CreateLink(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 		ExpiresAt: now.Add(spec.Expires), MaxUses: int64(spec.MaxUses),
 	}
 	if spec.Group != "" {
-		g, err := r.Schools.GroupByName(ctx, tx, spec.Group)
+		g, err := r.Schools.GroupByName(ctx, tx, tenant.ID, spec.Group)
 		if err != nil {
 			return Link{}, err
 		}
@@ -137,9 +137,9 @@ func (r *Room) addressed(l Link) Link {
 	return l
 }
 
-// Links lists all links, newest first.
-func (r *Room) Links(ctx context.Context, q sqldb.Queryer) ([]Link, error) {
-	rows, err := allLinks(ctx, q)
+// Links lists the links of a tenant, or all for "", newest first.
+func (r *Room) Links(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Link, error) {
+	rows, err := allLinks(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -169,15 +169,15 @@ func (r *Room) unseal(row linkRow) (Link, error) {
 	return r.addressed(l), nil
 }
 
-// RevokeLink ends a link, named by its id, or by its name if only one that still
-// works is called so. Tablets that came by it stay enrolled; profiles that were
+// RevokeLink ends a link of a tenant, or of any for "", named by its id, or by
+// its name if only one that still works is called so. Tablets that came by it stay enrolled; profiles that were
 // fetched and not yet installed are refused. Revoking it twice is the same as
 // once.
-func (r *Room) RevokeLink(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, ref string) error {
+func (r *Room) RevokeLink(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, ref string) error {
 	if !utf8.ValidString(ref) || strings.ContainsRune(ref, 0) {
 		return noSuchLink()
 	}
-	ids, err := linksNamed(ctx, tx, ref)
+	ids, err := linksNamed(ctx, tx, tenantID, ref)
 	if err != nil {
 		return fmt.Errorf("find link: %w", err)
 	}

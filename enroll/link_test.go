@@ -40,7 +40,7 @@ func TestLinks(t *testing.T) {
 		})
 		t.Run("the code is stored sealed and shown again", func(t *testing.T) {
 			l := w.link(enroll.LinkSpec{Name: "sealed"})
-			links, err := w.enroll.Links(t.Context(), w.db)
+			links, err := w.enroll.Links(t.Context(), w.db, "")
 			if err != nil || links[0].URL != l.URL || links[0].Name != "sealed" {
 				t.Fatalf("got %+v, %v", links, err)
 			}
@@ -58,19 +58,19 @@ func TestLinks(t *testing.T) {
 		t.Run("revoked by its name or its id, twice is once", func(t *testing.T) {
 			byName, byID := w.link(enroll.LinkSpec{Name: "by name"}), w.link(enroll.LinkSpec{Name: "by id"})
 			for _, ref := range []string{"by name", byID.ID, byID.ID} {
-				w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, ref) })
+				w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "", ref) })
 			}
 			wantCode(t, open(byName.Code), "link.revoked")
 			wantCode(t, open(byID.Code), "link.revoked")
 			wantList(t, "audit trail", w.events("link:"+byID.ID), "link.create", "link.revoke")
 			for _, ref := range []string{"", "nobody", "a\x00b"} {
-				wantCode(t, w.try(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, ref) }), "link.unknown")
+				wantCode(t, w.try(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "", ref) }), "link.unknown")
 			}
 		})
 		t.Run("two of one name must be told apart", func(t *testing.T) {
 			w.link(enroll.LinkSpec{Name: "twin"})
 			w.link(enroll.LinkSpec{Name: "twin"})
-			wantCode(t, w.try(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "twin") }), "link.ambiguous")
+			wantCode(t, w.try(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "", "twin") }), "link.ambiguous")
 		})
 		t.Run("what cannot be is refused", func(t *testing.T) {
 			for _, tt := range []struct {
@@ -123,7 +123,7 @@ func TestALinksUsesAreEnrollments(t *testing.T) {
 		t.Run("a link revoked after the fetch enrolls nobody", func(t *testing.T) {
 			l := w.link(enroll.LinkSpec{})
 			second.fetch(l)
-			w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, l.ID) })
+			w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "", l.ID) })
 			_, err := second.send(second.authenticate())
 			wantCode(t, err, "link.revoked")
 			if second.state() != certs.Issued {
@@ -141,7 +141,7 @@ func TestAGroupWhoseLinkStillWorksStays(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		var group string
 		w.do(func(tx *sqldb.Tx) error {
-			g, err := w.schools.CreateGroup(t.Context(), tx, admin, "3b")
+			g, err := w.schools.CreateGroup(t.Context(), tx, admin, "", "3b")
 			group = g.ID
 			return err
 		})
@@ -153,7 +153,7 @@ func TestAGroupWhoseLinkStillWorksStays(t *testing.T) {
 			return w.schools.RemoveGroup(t.Context(), tx, admin, group)
 		}
 		wantCode(t, w.try(remove), "group.in-use")
-		w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, l.ID) })
+		w.do(func(tx *sqldb.Tx) error { return w.enroll.RevokeLink(t.Context(), tx, admin, "", l.ID) })
 		w.do(remove)
 	})
 }
@@ -233,7 +233,7 @@ func TestAnEnrollmentThatBrokeOffAndBeginsAgainUsesItsLinkOnce(t *testing.T) {
 		if e := d.enrollment(); e.State != enroll.Enrolled || e.Generation != 2 {
 			t.Errorf("got %+v", e)
 		}
-		links, err := w.enroll.Links(t.Context(), w.db)
+		links, err := w.enroll.Links(t.Context(), w.db, "")
 		if err != nil || links[0].Uses != 1 {
 			t.Errorf("got %+v, %v", links, err)
 		}

@@ -49,9 +49,9 @@ func insertLink(ctx context.Context, tx *sqldb.Tx, l Link, hash string, sealed [
 	return nil
 }
 
-func allLinks(ctx context.Context, q sqldb.Queryer) ([]linkRow, error) {
+func allLinks(ctx context.Context, q sqldb.Queryer, tenantID string) ([]linkRow, error) {
 	var rows []linkRow
-	err := q.Select(ctx, &rows, linkSelect+`ORDER BY l.id DESC`)
+	err := q.Select(ctx, &rows, linkSelect+`WHERE CAST(? AS TEXT) = '' OR l.tenant_id = ? ORDER BY l.id DESC`, tenantID, tenantID)
 	return rows, err
 }
 
@@ -73,9 +73,10 @@ func lockLink(ctx context.Context, tx *sqldb.Tx, id string) (linkRow, error) {
 	return row, err
 }
 
-func linksNamed(ctx context.Context, q sqldb.Queryer, ref string) ([]string, error) {
+func linksNamed(ctx context.Context, q sqldb.Queryer, tenantID, ref string) ([]string, error) {
 	var ids []string
-	err := q.Select(ctx, &ids, `SELECT l.id FROM links l WHERE l.id = ? OR (l.name = ? AND l.revoked_at IS NULL) ORDER BY l.id LIMIT 10`, ref, ref)
+	err := q.Select(ctx, &ids, `SELECT l.id FROM links l WHERE (l.id = ? OR (l.name = ? AND l.revoked_at IS NULL))
+		AND (CAST(? AS TEXT) = '' OR l.tenant_id = ?) ORDER BY l.id LIMIT 10`, ref, ref, tenantID, tenantID)
 	return ids, err
 }
 

@@ -2,19 +2,19 @@ package profiles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/fault"
-	"ranzen/internal/mdm"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
 // App is an app of the App Store.
 type App struct {
 	ID, Name string
+	TenantID string // whose it is; "": the provider's, for all tenants
 	AdamID   string // the number in its App Store address
 	BundleID string
 }
@@ -24,7 +24,7 @@ var (
 	bundleID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{1,150}$`)
 )
 
-// AddApp makes an app known.
+// AddApp makes an app known to a's tenant, or to all as one of the provider's.
 func (r *Room) AddApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a App) (App, error) {
 	name, err := cleanName(a.Name)
 	if err != nil {
@@ -36,40 +36,52 @@ func (r *Room) AddApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a App) 
 	if !bundleID.MatchString(a.BundleID) {
 		return App{}, fault.New(fault.Invalid, "app.bundle-id", "A bundle identifier looks like com.apple.Keynote.").On("bundle_id")
 	}
-	if err := r.freeName(ctx, tx, name, kindProfile); err != nil {
+	if err := r.freeName(ctx, tx, a.TenantID, name, kindProfile); err != nil {
 		return App{}, err
 	}
-	a = App{ID: sqldb.NewID(), Name: name, AdamID: a.AdamID, BundleID: a.BundleID}
+	same, err := countSame(ctx, tx, kindApp, a.TenantID, a.BundleID)
+	if err != nil {
+		return App{}, fmt.Errorf("find apps of one identifier: %w", err)
+	}
+	if same > 0 {
+		return App{}, knownApp(name, a.BundleID)
+	}
+	a = App{ID: sqldb.NewID(), Name: name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID}
 	if err := insertApp(ctx, tx, a, r.Clock.Now()); err != nil {
 		if sqldb.IsUnique(err) {
-			return App{}, fault.New(fault.Conflict, "app.known", "An app with the name %s or the bundle identifier %s is known already. See `ranzen app list`.", name, a.BundleID)
+			return App{}, knownApp(name, a.BundleID)
 		}
 		return App{}, err
 	}
 	return a, r.record(ctx, tx, by, "app.add", "app:"+a.ID, map[string]any{"name": name, "adam_id": a.AdamID, "bundle_id": a.BundleID})
 }
 
-// Apps lists them by name.
-func (r *Room) Apps(ctx context.Context, q sqldb.Queryer) ([]App, error) {
-	rows, err := allApps(ctx, q)
+func knownApp(name, bundleID string) *fault.Fault {
+	return fault.New(fault.Conflict, "app.known", "An app with the name %s or the bundle identifier %s is known already. See `ranzen app list`.", name, bundleID)
+}
+
+// Apps lists by name those that a tenant may use, or all for "".
+func (r *Room) Apps(ctx context.Context, q sqldb.Queryer, tenantID string) ([]App, error) {
+	rows, err := allApps(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
 	out := make([]App, 0, len(rows))
 	for _, a := range rows {
-		out = append(out, App{a.ID, a.Name, a.AdamID, a.BundleID})
+		out = append(out, App{a.ID, a.Name, a.TenantID, a.AdamID, a.BundleID})
 	}
 	return out, nil
 }
 
-// RemoveApp removes an app that is assigned to nobody.
-func (r *Room) RemoveApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, name string) error {
-	a, err := appNamed(ctx, tx, name)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return fault.New(fault.NotFound, "app.unknown", "There is no app %s. See `ranzen app list` for those there are.", mdm.Clean(name))
-	}
+// RemoveApp removes an app of a tenant, or of any for "", that is assigned to
+// nobody.
+func (r *Room) RemoveApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string) error {
+	a, err := r.itemNamed(ctx, tx, tenantID, name, kindApp)
 	if err != nil {
-		return fmt.Errorf("find app: %w", err)
+		return err
+	}
+	if err := schools.MayChange(tenantID, a.TenantID); err != nil {
+		return err
 	}
 	if err := r.unassigned(ctx, tx, kindApp, a.ID, name); err != nil {
 		return err

@@ -2,13 +2,14 @@ package profiles
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -18,43 +19,65 @@ type Scope struct{ Kind, ID string }
 
 // Assignment is a wish.
 type Assignment struct {
+	ID         string
 	Kind, Name string // "profile" or "app", and its name
+	TenantID   string // whose wish it is; "": the provider's
 	CreatedBy  string
 	Scope      Scope
 	CreatedAt  time.Time
 }
 
 // Assign wishes profiles and apps onto a scope, all of them or none, and tells
-// how many tablets that is today. What is wished already stays.
-func (r *Room) Assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, names []string, s Scope) (int, error) {
-	return r.change(ctx, tx, by, names, s, "assign", func(it item) error {
-		return insertAssignment(ctx, tx, it, s, string(by), r.Clock.Now())
-	})
-}
-
-// Unassign takes wishes back, all of them or none. What nobody wishes any more
-// is removed from the tablets.
-func (r *Room) Unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, names []string, s Scope) (int, error) {
-	return r.change(ctx, tx, by, names, s, "unassign", func(it item) error {
-		n, err := deleteAssignment(ctx, tx, it, s)
-		if err == nil && n == 0 {
-			return fault.New(fault.NotFound, "assignment.unknown", "%s is not assigned there. See `ranzen assignment list`.", it.Name)
+// how many tablets that is today. What is wished already stays. A tenant may
+// wish for its own scopes; what is a tenant's goes to its own scopes only.
+func (r *Room) Assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
+	return r.change(ctx, tx, by, tenantID, names, s, "assign", func(it item, owner string) error {
+		if it.TenantID != "" && it.TenantID != owner {
+			return fault.New(fault.Conflict, "assignment.other-tenant",
+				"%s belongs to a tenant and goes to no device of others. Name a scope of that tenant, such as tenant:CODE.", it.Name).On("to")
 		}
-		return err
+		return insertAssignment(ctx, tx, it, s, tenantID, string(by), r.Clock.Now())
 	})
 }
 
-func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, names []string, s Scope, action string, do func(item) error) (int, error) {
+// Unassign takes wishes back, all of them or none: those of a tenant, or
+// everybody's for "". What nobody wishes any more is removed from the tablets.
+func (r *Room) Unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
+	return r.change(ctx, tx, by, tenantID, names, s, "unassign", func(it item, _ string) error {
+		n, err := deleteAssignment(ctx, tx, it, s, tenantID)
+		if err != nil || n > 0 {
+			return err
+		}
+		others, err := isAssigned(ctx, tx, it, s)
+		if err != nil {
+			return err
+		}
+		if others {
+			return schools.MayChange(tenantID, "")
+		}
+		return fault.New(fault.NotFound, "assignment.unknown", "%s is not assigned there. See `ranzen assignment list`.", it.Name)
+	})
+}
+
+func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope, action string, do func(it item, owner string) error) (int, error) {
+	called, err := r.Schools.Called(ctx, tx, []schools.Scope{schools.Scope(s)})
+	if err != nil {
+		return 0, err
+	}
+	owner := called[schools.Scope(s)].TenantID // "" for all, and for a group of the provider's
+	if err := schools.MayChange(tenantID, owner); err != nil {
+		return 0, err
+	}
 	tablets, err := r.Facts.InScope(ctx, tx, s)
 	if err != nil {
 		return 0, err
 	}
 	for _, name := range names {
-		it, err := r.itemNamed(ctx, tx, name)
+		it, err := r.itemNamed(ctx, tx, tenantID, name, "")
 		if err != nil {
 			return 0, err
 		}
-		if err := do(it); err != nil {
+		if err := do(it, owner); err != nil {
 			return 0, err
 		}
 		detail := map[string]any{"name": it.Name, "scope": s.Kind, "scope_id": s.ID, "devices": len(tablets)}
@@ -67,38 +90,64 @@ func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, names [
 
 // item is a profile or an app.
 type item struct {
-	Kind string `db:"kind"`
-	ID   string `db:"id"`
-	Name string `db:"name"`
+	Kind     string `db:"kind"`
+	ID       string `db:"id"`
+	TenantID string `db:"tenant_id"`
+	Name     string `db:"name"`
 }
 
-func (r *Room) itemNamed(ctx context.Context, q sqldb.Queryer, name string) (item, error) {
-	p, err := profileNamed(ctx, q, name, "")
-	if err == nil {
-		return item{kindProfile, p.ID, p.Name}, nil
-	}
-	if !errors.Is(err, sqldb.ErrNoRows) {
-		return item{}, fmt.Errorf("find profile: %w", err)
-	}
-	a, err := appNamed(ctx, q, name)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return item{}, fault.New(fault.NotFound, "item.unknown", "There is no profile and no app called %s. See `ranzen profile list` and `ranzen app list`.", mdm.Clean(name)).On("names")
-	}
+// itemNamed finds what a name means to a tenant, or to the provider for "", as
+// schools.Choose does. kind "" takes both kinds.
+func (r *Room) itemNamed(ctx context.Context, q sqldb.Queryer, tenantID, name, kind string) (item, error) {
+	rows, err := itemsNamed(ctx, q, tenantID, name)
 	if err != nil {
-		return item{}, fmt.Errorf("find app: %w", err)
+		return item{}, fmt.Errorf("find profiles and apps: %w", err)
 	}
-	return item{kindApp, a.ID, a.Name}, nil
+	if kind != "" {
+		rows = slices.DeleteFunc(rows, func(it item) bool { return it.Kind != kind })
+	}
+	it, fits := schools.Choose(tenantID, rows, func(it item) string { return it.TenantID })
+	switch fits {
+	case 0:
+		return item{}, unknown(kind, name)
+	case 1:
+		return it, nil
+	}
+	return item{}, fault.New(fault.Conflict, "item.ambiguous", "%d tenants have a profile or app called %s. Say which one with --tenant.", fits, it.Name).On("names")
 }
 
-// Assignments lists all wishes.
-func (r *Room) Assignments(ctx context.Context, q sqldb.Queryer) ([]Assignment, error) {
+func unknown(kind, name string) *fault.Fault {
+	switch kind {
+	case kindProfile:
+		return fault.New(fault.NotFound, "profile.unknown", "There is no profile %s. See `ranzen profile list` for those there are.", mdm.Clean(name))
+	case kindApp:
+		return fault.New(fault.NotFound, "app.unknown", "There is no app %s. See `ranzen app list` for those there are.", mdm.Clean(name))
+	}
+	return fault.New(fault.NotFound, "item.unknown", "There is no profile and no app called %s. See `ranzen profile list` and `ranzen app list`.", mdm.Clean(name)).On("names")
+}
+
+// Assignments lists the wishes that concern a tenant: those for its scopes, for
+// groups of the provider's and for all. "" lists all wishes.
+func (r *Room) Assignments(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Assignment, error) {
 	rows, err := allAssignments(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list assignments: %w", err)
 	}
-	out := make([]Assignment, 0, len(rows))
+	var scopes []schools.Scope
 	for _, a := range rows {
-		out = append(out, Assignment{Kind: a.Kind, Name: a.Name, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
+		scopes = append(scopes, schools.Scope{Kind: a.ScopeKind, ID: a.ScopeID})
+	}
+	called, err := r.Schools.Called(ctx, q, scopes)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Assignment, 0, len(rows))
+	for i, a := range rows {
+		to, known := called[scopes[i]]
+		if tenantID != "" && a.ScopeKind != "all" && (!known || (to.TenantID != "" && to.TenantID != tenantID)) {
+			continue
+		}
+		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
 	}
 	return out, nil
 }

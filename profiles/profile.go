@@ -16,12 +16,14 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
 // Profile is a configuration profile in the version tablets should have.
 type Profile struct {
 	ID, Name   string
+	TenantID   string // whose it is; "": the provider's, for all tenants
 	Identifier string // top-level PayloadIdentifier; the same for all versions
 	Version    int64
 	Payloads   []string // PayloadType of each payload
@@ -40,11 +42,11 @@ func contentPurpose(id string, version int64) string {
 	return fmt.Sprintf("profiles.content:%s:%d", id, version)
 }
 
-// AddProfile takes a .mobileconfig: XML or binary, signed or not. The same name
-// again is a new version, unless nothing changed. A signature is dropped: each
+// AddProfile takes a .mobileconfig for a tenant, or for "" as one of the
+// provider's: XML or binary, signed or not. The same name again is a new version, unless nothing changed. A signature is dropped: each
 // version gets a PayloadUUID of its own, by which a tablet's list tells which
 // one it has.
-func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, name string, raw []byte) (Profile, error) {
+func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte) (Profile, error) {
 	doc, err := parseProfile(raw)
 	if err != nil {
 		return Profile{}, err
@@ -56,16 +58,16 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, nam
 		return Profile{}, err
 	}
 	now := r.Clock.Now()
-	p, err := profileNamed(ctx, tx, name, tx.ForUpdate())
+	p, err := ownProfile(ctx, tx, tenantID, name)
 	fresh := errors.Is(err, sqldb.ErrNoRows)
 	if err != nil && !fresh {
 		return Profile{}, fmt.Errorf("find profile: %w", err)
 	}
 	if fresh {
-		if err := r.freeName(ctx, tx, name, kindApp); err != nil {
+		if err := r.freeName(ctx, tx, tenantID, name, kindApp); err != nil {
 			return Profile{}, err
 		}
-		p = profileRow{ID: sqldb.NewID(), Name: name, CreatedAt: sqldb.At(now)}
+		p = profileRow{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: sqldb.At(now)}
 	}
 	if doc[builtMark] != nil {
 		finishBuilt(doc, p.ID, name)
@@ -80,6 +82,15 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, nam
 		same, err := r.unchanged(ctx, tx, p, doc)
 		if err != nil || same {
 			return p.profile(), err
+		}
+	}
+	if fresh {
+		n, err := countSame(ctx, tx, kindProfile, tenantID, identifier)
+		if err != nil {
+			return Profile{}, fmt.Errorf("find profiles of one identifier: %w", err)
+		}
+		if n > 0 {
+			return Profile{}, identifierTaken(identifier)
 		}
 	}
 	p.Identifier, p.Version, p.UpdatedAt = identifier, p.Version+1, sqldb.At(now)
@@ -101,8 +112,7 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, nam
 	p.Summary = string(summary)
 	if err := saveProfile(ctx, tx, p, fresh); err != nil {
 		if sqldb.IsUnique(err) {
-			return Profile{}, fault.New(fault.Conflict, "profile.identifier-taken",
-				"Another profile has the PayloadIdentifier %s already. Upload the file under that profile's name, or change its identifier.", identifier).On("identifier")
+			return Profile{}, identifierTaken(identifier)
 		}
 		return Profile{}, err
 	}
@@ -113,6 +123,12 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, nam
 		return Profile{}, err
 	}
 	return p.profile(), r.markItem(ctx, tx, kindProfile, p.ID)
+}
+
+func identifierTaken(identifier string) *fault.Fault {
+	return fault.New(fault.Conflict, "profile.identifier-taken",
+		"Another profile has the PayloadIdentifier %s already, and an iPad keeps one of a kind. Upload the file under that profile's name, or change its identifier.",
+		mdm.Clean(identifier)).On("identifier")
 }
 
 // unchanged tells whether doc says what the current version says already.
@@ -149,10 +165,10 @@ func (r *Room) content(ctx context.Context, q sqldb.Queryer, id string, version 
 }
 
 // WiFiPayload is the Wi-Fi profile of this name as a tablet takes it.
-func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, name string) ([]byte, error) {
-	p, err := profileNamed(ctx, q, name, "")
+func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, tenantID, name string) ([]byte, error) {
+	p, err := r.profileNamed(ctx, q, tenantID, name)
 	if err != nil {
-		return nil, unknownOr(err, name)
+		return nil, err
 	}
 	if !strings.Contains(p.Summary, `"com.apple.wifi.managed"`) {
 		return nil, fault.New(fault.Invalid, "profile.no-wifi", "Profile %s holds no Wi-Fi network, so an iPad could not come back with it. Name one that does.", name).On("wifi")
@@ -161,9 +177,9 @@ func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, name string) ([
 	return b, err
 }
 
-// Profiles lists them by name.
-func (r *Room) Profiles(ctx context.Context, q sqldb.Queryer) ([]Profile, error) {
-	rows, err := allProfiles(ctx, q)
+// Profiles lists by name those that a tenant may use, or all for "".
+func (r *Room) Profiles(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Profile, error) {
+	rows, err := allProfiles(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list profiles: %w", err)
 	}
@@ -174,28 +190,40 @@ func (r *Room) Profiles(ctx context.Context, q sqldb.Queryer) ([]Profile, error)
 	return out, nil
 }
 
-// ProfileByName finds one.
-func (r *Room) ProfileByName(ctx context.Context, q sqldb.Queryer, name string) (Profile, error) {
-	p, err := profileNamed(ctx, q, name, "")
-	return p.profile(), unknownOr(err, name)
+// ProfileByName finds one that a tenant may use, as schools.Choose does.
+func (r *Room) ProfileByName(ctx context.Context, q sqldb.Queryer, tenantID, name string) (Profile, error) {
+	p, err := r.profileNamed(ctx, q, tenantID, name)
+	return p.profile(), err
 }
 
-func unknownOr(err error, name string) error {
+func (r *Room) profileNamed(ctx context.Context, q sqldb.Queryer, tenantID, name string) (profileRow, error) {
+	it, err := r.itemNamed(ctx, q, tenantID, name, kindProfile)
+	if err != nil {
+		return profileRow{}, err
+	}
+	p, err := profileByID(ctx, q, it.ID)
+	if err != nil {
+		return profileRow{}, fmt.Errorf("find profile: %w", err)
+	}
+	return p, nil
+}
+
+// RemoveProfile removes a profile of a tenant, or of any for "", that is assigned
+// to nobody. Tablets that still have it lose it.
+func (r *Room) RemoveProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string) error {
+	it, err := r.itemNamed(ctx, tx, tenantID, name, kindProfile)
+	if err != nil {
+		return err
+	}
+	if err := schools.MayChange(tenantID, it.TenantID); err != nil {
+		return err
+	}
+	p, err := lockProfile(ctx, tx, it.ID) // an assignment made meanwhile waits, or is seen
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return fault.New(fault.NotFound, "profile.unknown", "There is no profile %s. See `ranzen profile list` for those there are.", mdm.Clean(name))
+		return unknown(kindProfile, name)
 	}
 	if err != nil {
 		return fmt.Errorf("find profile: %w", err)
-	}
-	return nil
-}
-
-// RemoveProfile removes a profile that is assigned to nobody. Tablets that still
-// have it lose it.
-func (r *Room) RemoveProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, name string) error {
-	p, err := profileNamed(ctx, tx, name, tx.ForUpdate())
-	if err != nil {
-		return unknownOr(err, name)
 	}
 	if err := r.unassigned(ctx, tx, kindProfile, p.ID, name); err != nil {
 		return err
@@ -228,8 +256,8 @@ func cleanName(name string) (string, error) {
 }
 
 // freeName keeps profiles and apps from sharing a name: they are assigned by it.
-func (r *Room) freeName(ctx context.Context, q sqldb.Queryer, name, other string) error {
-	n, err := countNamed(ctx, q, other, name)
+func (r *Room) freeName(ctx context.Context, q sqldb.Queryer, tenantID, name, other string) error {
+	n, err := countNamed(ctx, q, other, tenantID, name)
 	if err != nil {
 		return err
 	}

@@ -264,14 +264,14 @@ func TestAScopeIsAllAGroupOrADevice(t *testing.T) {
 		ids := w.enrolled(3)
 		w.addWiFi("Wi-Fi", "Sandtal")
 		w.do(func(tx *sqldb.Tx) error {
-			g, err := w.schools.CreateGroup(t.Context(), tx, audit.System, "3b")
+			g, err := w.schools.CreateGroup(t.Context(), tx, audit.System, "", "3b")
 			if err != nil {
 				return err
 			}
 			if err := w.schools.AddToGroup(t.Context(), tx, audit.System, g.ID, "d"+ids[0]); err != nil {
 				return err
 			}
-			n, err := w.room.Assign(t.Context(), tx, audit.System, []string{"Wi-Fi"}, profiles.Scope{Kind: "group", ID: g.ID})
+			n, err := w.room.Assign(t.Context(), tx, audit.System, "", []string{"Wi-Fi"}, profiles.Scope{Kind: "group", ID: g.ID})
 			if err == nil && n != 1 {
 				t.Errorf("the group has %d tablets", n)
 			}
@@ -305,7 +305,7 @@ func TestUploadsThatAreNoProfilesAreRefusedInWords(t *testing.T) {
 		"nested too deeply": {strings.Repeat("<array>", 100), "profile.unreadable"},
 	} {
 		err := w.db.Do(t.Context(), func(tx *sqldb.Tx) error {
-			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", []byte(c.file))
+			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "", []byte(c.file))
 			return err
 		})
 		if code(err) != c.code {
@@ -313,14 +313,14 @@ func TestUploadsThatAreNoProfilesAreRefusedInWords(t *testing.T) {
 		}
 	}
 	w.do(func(tx *sqldb.Tx) error {
-		p, err := w.room.AddProfile(t.Context(), tx, "user:test", "fine", []byte(good))
+		p, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "fine", []byte(good))
 		if err == nil && (p.Identifier != "a.b" || len(p.Payloads) != 1) {
 			t.Errorf("%+v", p)
 		}
 		return err
 	})
 	err := w.db.Do(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := w.room.AddProfile(t.Context(), tx, "user:test", "other", []byte(good))
+		_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "other", []byte(good))
 		return err
 	})
 	if code(err) != "profile.identifier-taken" {
@@ -375,7 +375,7 @@ func FuzzAddProfile(f *testing.F) {
 	f.Add([]byte(`<plist><dict><key>PayloadType</key><string>Configuration</string></dict></plist>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		err := w.db.Do(t.Context(), func(tx *sqldb.Tx) error {
-			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "fuzz", b)
+			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "fuzz", b)
 			return err
 		})
 		if err != nil && code(err) == "" {

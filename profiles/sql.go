@@ -11,6 +11,7 @@ import (
 
 type profileRow struct {
 	ID         string     `db:"id"`
+	TenantID   string     `db:"tenant_id"`
 	Name       string     `db:"name"`
 	Identifier string     `db:"identifier"`
 	Version    int64      `db:"version"`
@@ -22,26 +23,62 @@ type profileRow struct {
 func (p profileRow) profile() Profile {
 	types := []string{}
 	_ = json.Unmarshal([]byte(p.Summary), &types) // written by us; shown empty rather than not at all
-	return Profile{ID: p.ID, Name: p.Name, Identifier: p.Identifier, Version: p.Version, Payloads: types, CreatedAt: p.CreatedAt.Time, UpdatedAt: p.UpdatedAt.Time}
+	return Profile{ID: p.ID, TenantID: p.TenantID, Name: p.Name, Identifier: p.Identifier, Version: p.Version, Payloads: types, CreatedAt: p.CreatedAt.Time, UpdatedAt: p.UpdatedAt.Time}
 }
 
-const profileColumns = `p.id, p.name, p.identifier, p.version, p.created_at, p.updated_at,
+const profileColumns = `p.id, p.tenant_id, p.name, p.identifier, p.version, p.created_at, p.updated_at,
 	COALESCE((SELECT v.summary FROM profile_versions v WHERE v.profile_id = p.id AND v.version = p.version), '') AS summary`
 
-func profileNamed(ctx context.Context, q sqldb.Queryer, name, lock string) (p profileRow, err error) {
-	err = q.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.name = ? AND p.removed_at IS NULL`+lock, strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", "")))
+// visible is the condition that a tenant may use what t is, its own and the
+// provider's; bound twice, "" sees all.
+const visible = `(CAST(? AS TEXT) = '' OR t.tenant_id IN ('', ?))`
+
+// stored is a name as it would be in the database: what cannot be there fits none.
+func stored(name string) string {
+	return strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", ""))
+}
+
+// itemsNamed are the profiles and apps of a name that a tenant may use.
+func itemsNamed(ctx context.Context, q sqldb.Queryer, tenantID, name string) (rows []item, err error) {
+	name = stored(name)
+	err = q.Select(ctx, &rows, `SELECT 'profile' AS kind, t.id, t.tenant_id, t.name FROM profiles t WHERE t.name = ? AND t.removed_at IS NULL AND `+visible+`
+		UNION ALL SELECT 'app', t.id, t.tenant_id, t.name FROM apps t WHERE t.name = ? AND t.removed_at IS NULL AND `+visible+`
+		ORDER BY 1, 2`, name, tenantID, tenantID, name, tenantID, tenantID)
+	return rows, err
+}
+
+// ownProfile is the profile of a name that is just this tenant's, or the
+// provider's for "".
+func ownProfile(ctx context.Context, tx *sqldb.Tx, tenantID, name string) (p profileRow, err error) {
+	err = tx.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.tenant_id = ? AND p.name = ? AND p.removed_at IS NULL`+tx.ForUpdate(), tenantID, name)
 	return p, err
 }
 
-func allProfiles(ctx context.Context, q sqldb.Queryer) (rows []profileRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT `+profileColumns+` FROM profiles p WHERE p.removed_at IS NULL ORDER BY p.name`)
+func lockProfile(ctx context.Context, tx *sqldb.Tx, id string) (p profileRow, err error) {
+	err = tx.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.id = ? AND p.removed_at IS NULL`+tx.ForUpdate(), id)
+	return p, err
+}
+
+func allProfiles(ctx context.Context, q sqldb.Queryer, tenantID string) (rows []profileRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT `+profileColumns+` FROM profiles p WHERE p.removed_at IS NULL AND (CAST(? AS TEXT) = '' OR p.tenant_id IN ('', ?)) ORDER BY p.name, p.id`, tenantID, tenantID)
 	return rows, err
+}
+
+// countSame counts what is one thing on a tablet with a new profile or app of a
+// tenant's: of its own, of the provider's, and for the provider's of anybody's.
+func countSame(ctx context.Context, q sqldb.Queryer, kind, tenantID, identifier string) (n int, err error) {
+	text := `SELECT COUNT(*) FROM profiles t WHERE t.identifier = ? AND t.removed_at IS NULL AND ` + visible
+	if kind == kindApp {
+		text = `SELECT COUNT(*) FROM apps t WHERE t.bundle_id = ? AND t.removed_at IS NULL AND ` + visible
+	}
+	err = q.Get(ctx, &n, text, identifier, tenantID, tenantID)
+	return n, err
 }
 
 func saveProfile(ctx context.Context, tx *sqldb.Tx, p profileRow, fresh bool) error {
 	if fresh {
-		_, err := tx.Exec(ctx, `INSERT INTO profiles (id, name, identifier, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`,
-			p.ID, p.Name, p.Identifier, p.Version, p.CreatedAt, p.UpdatedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO profiles (id, tenant_id, name, identifier, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			p.ID, p.TenantID, p.Name, p.Identifier, p.Version, p.CreatedAt, p.UpdatedAt)
 		return err
 	}
 	_, err := tx.Exec(ctx, `UPDATE profiles SET version = ?, updated_at = ? WHERE id = ?`, p.Version, p.UpdatedAt, p.ID)
@@ -75,50 +112,54 @@ func removeRow(ctx context.Context, tx *sqldb.Tx, table, id string, now time.Tim
 	return err
 }
 
-func countNamed(ctx context.Context, q sqldb.Queryer, kind, name string) (n int, err error) {
-	text := `SELECT COUNT(*) FROM profiles WHERE name = ? AND removed_at IS NULL`
+func countNamed(ctx context.Context, q sqldb.Queryer, kind, tenantID, name string) (n int, err error) {
+	text := `SELECT COUNT(*) FROM profiles WHERE tenant_id = ? AND name = ? AND removed_at IS NULL`
 	if kind == kindApp {
-		text = `SELECT COUNT(*) FROM apps WHERE name = ? AND removed_at IS NULL`
+		text = `SELECT COUNT(*) FROM apps WHERE tenant_id = ? AND name = ? AND removed_at IS NULL`
 	}
-	err = q.Get(ctx, &n, text, name)
+	err = q.Get(ctx, &n, text, tenantID, name)
 	return n, err
 }
 
 type appRow struct {
 	ID       string `db:"id"`
+	TenantID string `db:"tenant_id"`
 	Name     string `db:"name"`
 	AdamID   string `db:"adam_id"`
 	BundleID string `db:"bundle_id"`
 }
 
-func appNamed(ctx context.Context, q sqldb.Queryer, name string) (a appRow, err error) {
-	err = q.Get(ctx, &a, `SELECT id, name, adam_id, bundle_id FROM apps WHERE name = ? AND removed_at IS NULL`, strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", "")))
-	return a, err
-}
-
-func allApps(ctx context.Context, q sqldb.Queryer) (rows []appRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT id, name, adam_id, bundle_id FROM apps WHERE removed_at IS NULL ORDER BY name`)
+func allApps(ctx context.Context, q sqldb.Queryer, tenantID string) (rows []appRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT t.id, t.tenant_id, t.name, t.adam_id, t.bundle_id FROM apps t WHERE t.removed_at IS NULL AND `+visible+` ORDER BY t.name, t.id`, tenantID, tenantID)
 	return rows, err
 }
 
 func appByID(ctx context.Context, q sqldb.Queryer, id string) (a appRow, err error) {
-	err = q.Get(ctx, &a, `SELECT id, name, adam_id, bundle_id FROM apps WHERE id = ?`, id)
+	err = q.Get(ctx, &a, `SELECT id, tenant_id, name, adam_id, bundle_id FROM apps WHERE id = ?`, id)
 	return a, err
 }
 
 func insertApp(ctx context.Context, tx *sqldb.Tx, a App, now time.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO apps (id, name, adam_id, bundle_id, created_at) VALUES (?, ?, ?, ?, ?)`, a.ID, a.Name, a.AdamID, a.BundleID, sqldb.At(now))
+	_, err := tx.Exec(ctx, `INSERT INTO apps (id, tenant_id, name, adam_id, bundle_id, created_at) VALUES (?, ?, ?, ?, ?, ?)`, a.ID, a.TenantID, a.Name, a.AdamID, a.BundleID, sqldb.At(now))
 	return err
 }
 
-func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, by string, now time.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (item_kind, item_id, scope_kind, scope_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, by, sqldb.At(now))
+func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID, by string, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, tenant_id, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (item_kind, item_id, scope_kind, scope_id, tenant_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, tenantID, by, sqldb.At(now))
 	return err
 }
 
-func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope) (int64, error) {
-	return tx.Exec(ctx, `DELETE FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?`, it.Kind, it.ID, s.Kind, s.ID)
+// deleteAssignment takes back the wish of a tenant, or everybody's for "".
+func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID string) (int64, error) {
+	return tx.Exec(ctx, `DELETE FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?
+		AND (CAST(? AS TEXT) = '' OR tenant_id = ?)`, it.Kind, it.ID, s.Kind, s.ID, tenantID, tenantID)
+}
+
+func isAssigned(ctx context.Context, q sqldb.Queryer, it item, s Scope) (bool, error) {
+	var n int64
+	err := q.Get(ctx, &n, `SELECT COUNT(*) FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?`, it.Kind, it.ID, s.Kind, s.ID)
+	return n > 0, err
 }
 
 func countAssignments(ctx context.Context, q sqldb.Queryer, kind, id string) (n int, err error) {
@@ -127,17 +168,19 @@ func countAssignments(ctx context.Context, q sqldb.Queryer, kind, id string) (n 
 }
 
 type assignmentRow struct {
+	ID        string     `db:"id"`
 	Kind      string     `db:"item_kind"`
 	ItemID    string     `db:"item_id"`
 	Name      string     `db:"name"`
 	ScopeKind string     `db:"scope_kind"`
 	ScopeID   string     `db:"scope_id"`
+	TenantID  string     `db:"tenant_id"`
 	By        string     `db:"created_by"`
 	At        sqldb.Time `db:"created_at"`
 }
 
 func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.created_by, a.created_at
+	err = q.Select(ctx, &rows, `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.tenant_id, a.created_by, a.created_at
 		FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id ORDER BY a.created_at, a.id`)
 	return rows, err

@@ -123,7 +123,7 @@ func (w *world) addWiFi(name, ssid string) profiles.Profile {
 	w.must(err)
 	var p profiles.Profile
 	w.do(func(tx *sqldb.Tx) (err error) {
-		p, err = w.room.AddProfile(w.Context(), tx, "user:test", name, raw)
+		p, err = w.room.AddProfile(w.Context(), tx, "user:test", "", name, raw)
 		return err
 	})
 	return p
@@ -142,7 +142,7 @@ func (w *world) addApp(name string) profiles.App {
 func (w *world) assign(s profiles.Scope, names ...string) {
 	w.Helper()
 	w.do(func(tx *sqldb.Tx) error {
-		_, err := w.room.Assign(w.Context(), tx, "user:test", names, s)
+		_, err := w.room.Assign(w.Context(), tx, "user:test", "", names, s)
 		return err
 	})
 }
@@ -150,7 +150,7 @@ func (w *world) assign(s profiles.Scope, names ...string) {
 func (w *world) unassign(s profiles.Scope, names ...string) {
 	w.Helper()
 	w.do(func(tx *sqldb.Tx) error {
-		_, err := w.room.Unassign(w.Context(), tx, "user:test", names, s)
+		_, err := w.room.Unassign(w.Context(), tx, "user:test", "", names, s)
 		return err
 	})
 }

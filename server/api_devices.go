@@ -99,14 +99,20 @@ func (s *Server) apiEnds(api huma.API) {
 	}
 	write(s, api, operation{http.MethodPost, "/devices/{device}/erase", "eraseDevice", auth.Change, "Erase a device; this cannot be undone", "devices", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *erase) (ordered, error) {
-			spec := enroll.EraseSpec{Reason: in.Body.Reason, ReturnToService: in.Body.ReturnToService}
-			if in.Body.WiFi != "" {
-				var err error
-				if spec.WiFiProfile, err = s.Profiles.WiFiPayload(ctx, tx, in.Body.WiFi); err != nil {
-					return ordered{}, err
+			return s.order(ctx, tx, in.Device, func(d string) (string, error) {
+				spec := enroll.EraseSpec{Reason: in.Body.Reason, ReturnToService: in.Body.ReturnToService}
+				if in.Body.WiFi != "" {
+					devices, err := s.Schools.Devices(ctx, tx, []string{d})
+					if err != nil {
+						return "", err
+					}
+					// A name means the network of the device's tenant, whoever says it.
+					if spec.WiFiProfile, err = s.Profiles.WiFiPayload(ctx, tx, devices[d].TenantID, in.Body.WiFi); err != nil {
+						return "", err
+					}
 				}
-			}
-			return s.order(ctx, tx, in.Device, func(d string) (string, error) { return s.Enroll.Erase(ctx, tx, by, d, spec) })
+				return s.Enroll.Erase(ctx, tx, by, d, spec)
+			})
 		})
 	type unmanage struct {
 		OneDevice

@@ -10,18 +10,46 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
 	"ranzen/internal/fault"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
+	"ranzen/internal/views"
 )
 
 type group struct {
 	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant" doc:"Code of whose it is; empty: the provider's, for devices of all tenants"`
 	Name      string    `json:"name"`
-	Devices   int64     `json:"devices" doc:"How many are in it"`
+	Devices   int64     `json:"devices" doc:"How many of the devices you may see are in it"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// OfTenant says whose names a request speaks.
+type OfTenant struct {
+	Tenant string `query:"tenant" maxLength:"64" doc:"Code or id of a tenant: whose it shall be, or is, where a name fits several. The provider's people say it; without it they speak of the provider's own, and see all"`
+}
+
 type OneGroup struct {
-	Group named `path:"group" doc:"The group's name"`
+	Group named `path:"group" doc:"The group's name or id"`
+	OfTenant
+}
+
+// PagedOf is a list's query that may ask for what one tenant sees.
+type PagedOf struct {
+	Paged
+	OfTenant
+}
+
+// mine finds a group that whoever asks may change.
+func (s *Server) mine(ctx context.Context, q sqldb.Queryer, in *OneGroup) (schools.Group, error) {
+	tenant, err := s.asTenant(ctx, q, in.Tenant)
+	if err != nil {
+		return schools.Group{}, err
+	}
+	g, err := s.Schools.GroupByName(ctx, q, tenant, in.Group.text)
+	if err != nil {
+		return schools.Group{}, err
+	}
+	return g, schools.MayChange(tenant, g.TenantID)
 }
 
 type members struct {
@@ -35,17 +63,26 @@ func (s *Server) apiGroups(api huma.API) {
 	read(s, api, operation{http.MethodGet, "/groups", "listGroups", auth.Look, "List the groups", "groups", false}, s.listGroups)
 	type newGroup struct {
 		Body struct {
-			Name string `json:"name" maxLength:"255"`
+			Name   string `json:"name" maxLength:"255"`
+			Tenant string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/groups", "createGroup", auth.Change, "Make a group", "groups", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newGroup) (group, error) {
-			g, err := s.Schools.CreateGroup(ctx, tx, by, in.Body.Name)
-			return group{ID: g.ID, Name: g.Name, CreatedAt: g.CreatedAt}, err
+			tenant, err := s.asTenant(ctx, tx, in.Body.Tenant)
+			if err != nil {
+				return group{}, err
+			}
+			codes, err := views.TenantCodes(ctx, tx, own(ctx))
+			if err != nil {
+				return group{}, err
+			}
+			g, err := s.Schools.CreateGroup(ctx, tx, by, tenant, in.Body.Name)
+			return groupOf(g, codes), err
 		})
 	write(s, api, operation{http.MethodDelete, "/groups/{group}", "removeGroup", auth.Change, "Remove a group; its devices stay", "groups", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *OneGroup) (nothing, error) {
-			g, err := s.Schools.GroupByName(ctx, tx, in.Group.text)
+			g, err := s.mine(ctx, tx, in)
 			if err != nil {
 				return nothing{}, err
 			}
@@ -69,7 +106,7 @@ func (s *Server) apiGroups(api huma.API) {
 
 // unassigned refuses a group to which something is assigned.
 func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string) error {
-	wishes, err := s.Profiles.Assignments(ctx, q)
+	wishes, err := s.Profiles.Assignments(ctx, q, "")
 	if err != nil {
 		return err
 	}
@@ -83,7 +120,7 @@ func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string
 
 // change moves devices in or out of a group.
 func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members, do func(context.Context, *sqldb.Tx, audit.Actor, string, ...string) error) error {
-	g, err := s.Schools.GroupByName(ctx, tx, in.Group.text)
+	g, err := s.mine(ctx, tx, &in.OneGroup)
 	if err != nil {
 		return err
 	}
@@ -109,25 +146,20 @@ func (s *Server) moved(ctx context.Context, tx *sqldb.Tx, deviceIDs ...string) e
 	return s.Profiles.Mark(ctx, tx, active...)
 }
 
-func (s *Server) listGroups(ctx context.Context, in *Paged) (list[group], error) {
-	groups, err := s.Schools.Groups(ctx, s.DB)
+func groupOf(g schools.Group, codes map[string]string) group {
+	return group{g.ID, codes[g.TenantID], g.Name, g.Devices, g.CreatedAt}
+}
+
+func (s *Server) listGroups(ctx context.Context, in *PagedOf) (list[group], error) {
+	tenant, err := s.asTenant(ctx, s.DB, in.Tenant)
 	if err != nil {
 		return list[group]{}, err
 	}
-	var rows []struct {
-		ID string `db:"group_id"`
-		N  int64  `db:"n"`
-	}
-	if err := s.DB.Select(ctx, &rows, `SELECT group_id, COUNT(*) AS n FROM device_group_members GROUP BY group_id`); err != nil {
+	codes, err := views.TenantCodes(ctx, s.DB, own(ctx))
+	if err != nil {
 		return list[group]{}, err
 	}
-	n := map[string]int64{}
-	for _, r := range rows {
-		n[r.ID] = r.N
-	}
-	out := []group{}
-	for _, g := range groups {
-		out = append(out, group{g.ID, g.Name, n[g.ID], g.CreatedAt})
-	}
-	return few(in, out, func(g group) string { return g.ID }), nil
+	groups, err := s.Schools.Groups(ctx, s.DB, tenant)
+	one := func(g schools.Group) group { return groupOf(g, codes) }
+	return few(&in.Paged, mapped(groups, one), func(g group) string { return g.ID }), err
 }

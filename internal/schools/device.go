@@ -50,6 +50,7 @@ type Device struct {
 // Group is a set of devices that people made by hand.
 type Group struct {
 	ID        string
+	TenantID  string // whose it is; "": the provider's, for devices of all tenants
 	Name      string
 	Devices   int64 // how many are in it
 	CreatedAt time.Time

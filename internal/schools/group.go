@@ -2,7 +2,6 @@ package schools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"ranzen/internal/audit"
@@ -10,13 +9,13 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// CreateGroup makes an empty group.
-func (r *Room) CreateGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, name string) (Group, error) {
+// CreateGroup makes an empty group of a tenant, or of the provider for "".
+func (r *Room) CreateGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name string) (Group, error) {
 	name, err := cleanName("name", name)
 	if err != nil {
 		return Group{}, err
 	}
-	g := Group{ID: sqldb.NewID(), Name: name, CreatedAt: r.clock.Now()}
+	g := Group{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: r.clock.Now()}
 	n, err := insertGroup(ctx, tx, g)
 	if err != nil {
 		return Group{}, err
@@ -24,12 +23,13 @@ func (r *Room) CreateGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor,
 	if n == 0 {
 		return Group{}, fault.New(fault.Conflict, "group.exists", "There is a group %q already. Choose another name.", name).On("name")
 	}
-	return g, r.append(ctx, tx, actor, "group.create", g.ID, map[string]any{"name": name})
+	return g, r.append(ctx, tx, actor, "group.create", g.ID, map[string]any{"name": name, "tenant": tenantID})
 }
 
-// Groups lists all groups by name.
-func (r *Room) Groups(ctx context.Context, q sqldb.Queryer) ([]Group, error) {
-	rows, err := allGroups(ctx, q)
+// Groups lists by name the groups that a tenant may use, with how many of its
+// devices are in each; for "" it is all groups and all devices.
+func (r *Room) Groups(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Group, error) {
+	rows, err := allGroups(ctx, q, tenantID)
 	if err != nil {
 		return nil, fmt.Errorf("list groups: %w", err)
 	}
@@ -40,24 +40,37 @@ func (r *Room) Groups(ctx context.Context, q sqldb.Queryer) ([]Group, error) {
 	return out, nil
 }
 
-// GroupByName gives a group by its name or its id.
-func (r *Room) GroupByName(ctx context.Context, q sqldb.Queryer, name string) (Group, error) {
+// GroupByName gives a group by its name or its id, as Choose does.
+func (r *Room) GroupByName(ctx context.Context, q sqldb.Queryer, tenantID, name string) (Group, error) {
 	if _, err := cleanName("group", name); err != nil {
 		return Group{}, unknownGroup("?")
 	}
-	row, err := findGroup(ctx, q, name)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return Group{}, unknownGroup(name)
-	}
+	rows, err := findGroups(ctx, q, tenantID, name)
 	if err != nil {
 		return Group{}, fmt.Errorf("find group: %w", err)
 	}
-	return row.group(), nil
+	for _, row := range rows {
+		if row.ID == name {
+			return row.group(), nil
+		}
+	}
+	row, fits := Choose(tenantID, rows, func(g groupRow) string { return g.TenantID })
+	switch fits {
+	case 0:
+		return Group{}, unknownGroup(name)
+	case 1:
+		return row.group(), nil
+	}
+	return Group{}, fault.New(fault.Conflict, "group.ambiguous", "%d tenants have a group %q. Say which one with --tenant.", fits, name).On("group")
 }
 
-// AddToGroup puts devices into a group. Those that are in it already stay.
+// AddToGroup puts devices into a group. Those that are in it already stay. Into
+// a tenant's group only its own devices go.
 func (r *Room) AddToGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, groupID string, deviceIDs ...string) error {
 	if err := r.mustBeGroup(ctx, tx, groupID); err != nil {
+		return err
+	}
+	if err := r.mustFit(ctx, tx, groupID, deviceIDs); err != nil {
 		return err
 	}
 	var added int64
@@ -145,6 +158,21 @@ func (r *Room) mustBeGroup(ctx context.Context, q sqldb.Queryer, id string) erro
 	}
 	if !is {
 		return unknownGroup(id)
+	}
+	return nil
+}
+
+// mustFit names the first device that is of another tenant than the group.
+func (r *Room) mustFit(ctx context.Context, q sqldb.Queryer, groupID string, deviceIDs []string) error {
+	for part := range chunks(deviceIDs) {
+		serials, err := strangers(ctx, q, groupID, part)
+		if err != nil {
+			return fmt.Errorf("compare the tenants of a group and its devices: %w", err)
+		}
+		if len(serials) > 0 {
+			return fault.New(fault.Conflict, "group.other-tenant",
+				"The group belongs to another tenant than the device %s. Use a group of the device's tenant, or one of the provider's.", serials[0]).On("devices")
+		}
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (w *world) device(serial string) (d schools.Device) {
 func (w *world) group(name string) (g schools.Group) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		g, err = w.room.CreateGroup(ctx, tx, admin, name)
+		g, err = w.room.CreateGroup(ctx, tx, admin, "", name)
 		return err
 	})
 	return g
@@ -245,7 +245,7 @@ func TestAGroupTakesAndGivesBackDevices(t *testing.T) {
 		}
 		wantList(t, "3b", w.in(g), b)
 		wantList(t, "audit trail", w.events("group:"+g.ID), "group.create", "group.add", "group.drop")
-		groups, err := w.room.Groups(t.Context(), w.db)
+		groups, err := w.room.Groups(t.Context(), w.db, "")
 		if err != nil || len(groups) != 2 || groups[0].Name != "3b" || groups[0].Devices != 1 {
 			t.Errorf("got %+v, %v", groups, err)
 		}
@@ -267,16 +267,16 @@ func TestWhatAGroupRefuses(t *testing.T) {
 		wantCode(t, err, "group.unknown")
 		for name, code := range map[string]string{"3b": "group.exists", " 3b ": "group.exists", "": "name.empty", "a\x00": "name.characters"} {
 			wantCode(t, w.try(func(ctx context.Context, tx *sqldb.Tx) error {
-				_, err := w.room.CreateGroup(ctx, tx, admin, name)
+				_, err := w.room.CreateGroup(ctx, tx, admin, "", name)
 				return err
 			}), code)
 		}
 		for _, ref := range []string{"", "9z", "\xff", "a\x00", strings.Repeat("x", 9_999)} {
-			_, err := w.room.GroupByName(t.Context(), w.db, ref)
+			_, err := w.room.GroupByName(t.Context(), w.db, "", ref)
 			wantCode(t, err, "group.unknown")
 		}
 		for _, ref := range []string{"3b", g.ID} {
-			if got, err := w.room.GroupByName(t.Context(), w.db, ref); err != nil || got.ID != g.ID {
+			if got, err := w.room.GroupByName(t.Context(), w.db, "", ref); err != nil || got.ID != g.ID {
 				t.Errorf("%q: got %+v, %v", ref, got, err)
 			}
 		}

@@ -83,30 +83,35 @@ func devicesByID(ctx context.Context, q sqldb.Queryer, ids []string) ([]deviceRo
 
 type groupRow struct {
 	ID        string     `db:"id"`
+	TenantID  string     `db:"tenant_id"`
 	Name      string     `db:"name"`
 	Devices   int64      `db:"devices"`
 	CreatedAt sqldb.Time `db:"created_at"`
 }
 
 func (r groupRow) group() Group {
-	return Group{ID: r.ID, Name: r.Name, Devices: r.Devices, CreatedAt: r.CreatedAt.Time}
+	return Group{ID: r.ID, TenantID: r.TenantID, Name: r.Name, Devices: r.Devices, CreatedAt: r.CreatedAt.Time}
 }
 
-const groupColumns = `g.id, g.name, g.created_at,
-	(SELECT COUNT(*) FROM device_group_members m WHERE m.group_id = g.id) AS devices`
+// groupSelect takes a tenant's id twice, and then twice again: its devices are
+// counted, its groups and the provider's found. "" sees all.
+const groupSelect = `SELECT g.id, g.tenant_id, g.name, g.created_at,
+	(SELECT COUNT(*) FROM device_group_members m JOIN devices d ON d.id = m.device_id
+		WHERE m.group_id = g.id AND (CAST(? AS TEXT) = '' OR d.tenant_id = ?)) AS devices
+	FROM device_groups g WHERE (CAST(? AS TEXT) = '' OR g.tenant_id IN ('', ?))`
 
 func insertGroup(ctx context.Context, tx *sqldb.Tx, g Group) (int64, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (tenant_id, name) DO NOTHING`,
-		g.ID, g.Name, sqldb.At(g.CreatedAt))
+	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, tenant_id, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant_id, name) DO NOTHING`,
+		g.ID, g.TenantID, g.Name, sqldb.At(g.CreatedAt))
 	if err != nil {
 		return 0, fmt.Errorf("create group: %w", err)
 	}
 	return n, nil
 }
 
-func allGroups(ctx context.Context, q sqldb.Queryer) ([]groupRow, error) {
+func allGroups(ctx context.Context, q sqldb.Queryer, tenantID string) ([]groupRow, error) {
 	var rows []groupRow
-	err := q.Select(ctx, &rows, `SELECT `+groupColumns+` FROM device_groups g ORDER BY g.name`)
+	err := q.Select(ctx, &rows, groupSelect+` ORDER BY g.name, g.id`, tenantID, tenantID, tenantID, tenantID)
 	return rows, err
 }
 
@@ -117,11 +122,19 @@ func isGroup(ctx context.Context, q sqldb.Queryer, id string) (bool, error) {
 	return n == 1, err
 }
 
-func findGroup(ctx context.Context, q sqldb.Queryer, ref string) (groupRow, error) {
-	var row groupRow
-	err := q.Get(ctx, &row, `SELECT `+groupColumns+` FROM device_groups g WHERE g.id = ? OR g.name = ?
-		ORDER BY CASE WHEN g.id = ? THEN 0 ELSE 1 END LIMIT 1`, ref, ref, ref)
-	return row, err
+func findGroups(ctx context.Context, q sqldb.Queryer, tenantID, ref string) ([]groupRow, error) {
+	var rows []groupRow
+	err := q.Select(ctx, &rows, groupSelect+` AND (g.id = ? OR g.name = ?) ORDER BY g.id LIMIT 1000`, tenantID, tenantID, tenantID, tenantID, ref, ref)
+	return rows, err
+}
+
+// strangers are the serial numbers of devices that are of another tenant than a
+// tenant's group.
+func strangers(ctx context.Context, q sqldb.Queryer, groupID string, deviceIDs []string) ([]string, error) {
+	var serials []string
+	err := q.Select(ctx, &serials, `SELECT d.serial FROM devices d JOIN device_groups g ON g.id = ?
+		WHERE d.id IN (?) AND g.tenant_id <> '' AND g.tenant_id <> d.tenant_id ORDER BY d.serial LIMIT 1`, groupID, deviceIDs)
+	return serials, err
 }
 
 // insertMembers takes the ids from devices: an unknown one adds nothing rather

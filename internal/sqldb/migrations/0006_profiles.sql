@@ -43,10 +43,11 @@ CREATE TABLE assignments (
     item_id    TEXT   NOT NULL,
     scope_kind TEXT   NOT NULL CHECK (scope_kind IN ('all', 'tenant', 'school', 'site', 'class', 'cart', 'group', 'device')),
     scope_id   TEXT   NOT NULL DEFAULT '',
+    tenant_id  TEXT   NOT NULL DEFAULT '',       -- whose wish it is; '': the provider's
     created_by TEXT   NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX assignments_once ON assignments (item_kind, item_id, scope_kind, scope_id);
+CREATE UNIQUE INDEX assignments_once ON assignments (item_kind, item_id, scope_kind, scope_id, tenant_id);
 CREATE INDEX assignments_scope ON assignments (scope_kind, scope_id);
 
 -- Tablets whose wish or state may have changed since they were last planned.
