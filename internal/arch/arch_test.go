@@ -100,8 +100,8 @@ func exceptions() map[string]string {
 // the reason. Nothing may hang on what they read.
 func readers() map[string]string {
 	return map[string]string{
-		"enroll: device_groups":        "a link shows its group's name",
-		"profiles: enrollments":        "after a restore all enrolled tablets are marked in one statement",
+		"enroll: device_groups": "a link shows its group's name",
+		"profiles: enrollments": "after a restore all enrolled tablets are marked in one statement",
 	}
 }
 
