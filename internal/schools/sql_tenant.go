@@ -51,3 +51,15 @@ func updateTenant(ctx context.Context, tx *sqldb.Tx, t Tenant, now time.Time) er
 	}
 	return nil
 }
+
+func tenantByID(ctx context.Context, q sqldb.Queryer, id string) (Tenant, error) {
+	var row tenantRow
+	err := q.Get(ctx, &row, selectTenant+` WHERE t.id = ?`, id)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Tenant{}, unknownTenant()
+	}
+	if err != nil {
+		return Tenant{}, fmt.Errorf("read tenant: %w", err)
+	}
+	return Tenant(row), nil
+}

@@ -153,6 +153,7 @@ CREATE TABLE scans (
     undone_at   BIGINT
 );
 CREATE INDEX scans_delivery ON scans (delivery_id, id);
+CREATE INDEX scans_device ON scans (device_id, id);
 CREATE TABLE pack_checks (
     id       TEXT   NOT NULL PRIMARY KEY,
     cart_id  TEXT   NOT NULL REFERENCES carts (id),
