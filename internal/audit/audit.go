@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,17 +64,32 @@ func New(db *sqldb.DB, clk clock.Clock) *Log { return &Log{db: db, clk: clk} }
 
 // Append keeps e in the caller's transaction.
 func (l *Log) Append(ctx context.Context, tx *sqldb.Tx, e Event) error {
-	detail := []byte("{}")
-	if len(e.Detail) > 0 {
-		var err error
-		if detail, err = json.Marshal(e.Detail); err != nil {
-			return fmt.Errorf("append event %s: %w", e.Action, err)
+	return l.AppendMany(ctx, tx, []Event{e})
+}
+
+// appendRows is how many events one statement keeps.
+const appendRows = 100
+
+// AppendMany keeps events in the caller's transaction, in this order.
+func (l *Log) AppendMany(ctx context.Context, tx *sqldb.Tx, events []Event) error {
+	now := sqldb.At(l.clk.Now())
+	for part := range slices.Chunk(events, appendRows) {
+		args := make([]any, 0, 6*len(part))
+		for _, e := range part {
+			detail := []byte("{}")
+			if len(e.Detail) > 0 {
+				var err error
+				if detail, err = json.Marshal(e.Detail); err != nil {
+					return fmt.Errorf("append event %s: %w", e.Action, err)
+				}
+			}
+			args = append(args, sqldb.NewID(), now, storable(string(e.Actor)), storable(e.Action), storable(e.Subject), string(detail))
 		}
-	}
-	_, err := tx.Exec(ctx, `INSERT INTO audit_events (id, at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)`,
-		sqldb.NewID(), sqldb.At(l.clk.Now()), storable(string(e.Actor)), storable(e.Action), storable(e.Subject), string(detail))
-	if err != nil {
-		return fmt.Errorf("append event %s: %w", e.Action, err)
+		_, err := tx.Exec(ctx, `INSERT INTO audit_events (id, at, actor, action, subject, detail) VALUES `+
+			strings.TrimSuffix(strings.Repeat(`(?, ?, ?, ?, ?, ?), `, len(part)), ", "), args...)
+		if err != nil {
+			return fmt.Errorf("append event %s: %w", part[0].Action, err)
+		}
 	}
 	return nil
 }

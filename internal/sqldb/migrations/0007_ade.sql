@@ -21,6 +21,8 @@ CREATE TABLE ade_tokens (
     removed_at   BIGINT,
     UNIQUE (tenant_id, name)
 );
+-- One server there is one row here, whoever's it is.
+CREATE UNIQUE INDEX ade_tokens_server ON ade_tokens (server_uuid) WHERE server_uuid <> '' AND removed_at IS NULL;
 
 -- The rest is written by package enroll only.
 
@@ -29,13 +31,16 @@ CREATE TABLE ade_sync (
     token_id   TEXT   NOT NULL PRIMARY KEY REFERENCES ade_tokens (id),
     phase      TEXT   NOT NULL CHECK (phase IN ('fetch', 'sync')),
     cursor     TEXT   NOT NULL DEFAULT '',
-    run        BIGINT NOT NULL DEFAULT 0,     -- counts full fetches
+    run        BIGINT NOT NULL DEFAULT 0,     -- counts full fetches that were begun
     run_at     BIGINT,                        -- the running full fetch began
-    full_at    BIGINT,                        -- the last full fetch was complete
+    full_run   BIGINT NOT NULL DEFAULT 0,     -- the last full fetch that was complete
+    full_at    BIGINT,                        -- when it was
     ok_at      BIGINT,                        -- Apple last answered well
     due_at     BIGINT NOT NULL,               -- next turn
+    assign_at  BIGINT NOT NULL DEFAULT 0,     -- no profile is defined or assigned before
+    attempts   BIGINT NOT NULL DEFAULT 0,     -- turns that failed, one after the other
     problem    TEXT   NOT NULL DEFAULT '',    -- code of what is wrong: "ade.terms"
-    problem_at BIGINT,
+    problem_at BIGINT,                        -- since when
     missing    BIGINT NOT NULL DEFAULT 0      -- so many were not in the last full list: a person is asked
 );
 
@@ -55,6 +60,7 @@ CREATE TABLE ade_devices (
     profile_state TEXT   NOT NULL DEFAULT '', -- Apple's word: "empty", "assigned", "pushed", "removed"
     profile_at    BIGINT,                     -- since when, Apple's word
     op_at         BIGINT NOT NULL DEFAULT 0,  -- newest event of the serial that we know
+    replacement   BOOLEAN NOT NULL DEFAULT FALSE, -- Apple says that it was exchanged for another, which is to be asked
     replaces      TEXT   NOT NULL DEFAULT '', -- serial number it was exchanged for, as far as Apple says
     wanted_uuid   TEXT   NOT NULL DEFAULT '', -- what we last asked Apple to assign
     result        TEXT   NOT NULL DEFAULT '', -- Apple's answer to that: "SUCCESS", "NOT_ACCESSIBLE", "FAILED", "THROTTLED"
@@ -89,10 +95,14 @@ CREATE TABLE ade_profile_uuids (
     profile_id TEXT   NOT NULL REFERENCES ade_profiles (id),
     token_id   TEXT   NOT NULL REFERENCES ade_tokens (id),
     hash       TEXT   NOT NULL,
-    uuid       TEXT   NOT NULL,               -- Apple's
-    defined_at BIGINT NOT NULL,
+    uuid       TEXT   NOT NULL DEFAULT '',    -- Apple's; '': not defined, or forgotten there
+    defined_at BIGINT,
+    problem    TEXT   NOT NULL DEFAULT '',    -- Apple's word why it cannot be defined: "FLAGS_INVALID"
+    attempts   BIGINT NOT NULL DEFAULT 0,
+    retry_at   BIGINT,
     PRIMARY KEY (profile_id, token_id, hash)
 );
+CREATE INDEX ade_profile_uuids_uuid ON ade_profile_uuids (uuid);
 -- Which profile a device gets: its delivery's, else its site's, else its tenant's.
 CREATE TABLE ade_wishes (
     scope_kind TEXT   NOT NULL CHECK (scope_kind IN ('tenant', 'site', 'delivery')),
