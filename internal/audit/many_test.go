@@ -31,7 +31,7 @@ func TestManyEventsAreKeptInTheirOrder(t *testing.T) {
 		if v := verify(t, l); !v.OK || v.Events != n {
 			t.Errorf("got %+v", v)
 		}
-		entries, err := l.List(t.Context(), audit.Filter{Limit: 500})
+		entries, err := l.List(t.Context(), db, audit.Filter{Limit: 500})
 		if err != nil || len(entries) != n {
 			t.Fatalf("%d entries, %v", len(entries), err)
 		}

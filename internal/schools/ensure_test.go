@@ -65,7 +65,9 @@ func TestAResellersFileIsListedOnce(t *testing.T) {
 			serials = append(serials, fmt.Sprintf("dmqx%06d", i))
 		}
 		for range 2 {
-			s.do(func(ctx context.Context, tx *sqldb.Tx) error { return s.room.List(ctx, tx, admin, s.delivery.ID, serials) })
+			s.do(func(ctx context.Context, tx *sqldb.Tx) error {
+				return s.room.List(ctx, tx, admin, s.delivery.ID, serials)
+			})
 		}
 		var n int
 		if err := s.db.Get(t.Context(), &n, `SELECT COUNT(*) FROM delivery_serials WHERE listed_at IS NOT NULL AND scanned_at IS NULL`); err != nil || n != 600 {
