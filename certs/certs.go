@@ -27,6 +27,9 @@ type Config struct {
 	PublicURL string       // "https://mdm.example.org": devices find /scep and /crl below it
 	KeyKind   string       // P256 or RSA2048, of the CA's keys; counts at first start only
 	Log       *slog.Logger // what a SCEP or CRL request could not tell its sender; nil is silence
+	// DeviceRoots, PEM, take the place of Apple's authority of device identities;
+	// empty: Apple's.
+	DeviceRoots []byte
 }
 
 // Kinds of CA keys. The RSA pair for SCEP's envelope is there in either
@@ -102,6 +105,7 @@ type Room struct {
 	signer          atomic.Pointer[keyPair] // of profiles; renewed before it ends
 	step            *authority.Authority
 	provisioner     *provisioner.SCEP
+	deviceRoots     []*x509.Certificate // of Apple's device identities
 
 	verified remembered[verdict]           // who signed this header over this body
 	signers  remembered[[sha256.Size]byte] // keys, by their certificate
@@ -127,7 +131,11 @@ func New(ctx context.Context, db *sqldb.DB, clk clock.Clock, vault *Vault, log *
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Room{db: db, clock: clk, vault: vault, log: log, slog: cfg.Log, cfg: cfg}
+	roots, err := parseDeviceRoots(cfg.DeviceRoots)
+	if err != nil {
+		return nil, err
+	}
+	r := &Room{deviceRoots: roots, db: db, clock: clk, vault: vault, log: log, slog: cfg.Log, cfg: cfg}
 	if err := r.openKeys(ctx); err != nil {
 		return nil, err
 	}

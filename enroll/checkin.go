@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"ranzen/certs"
 	"ranzen/internal/audit"
@@ -46,8 +47,11 @@ func (r *Room) CheckIn(ctx context.Context, tx *sqldb.Tx, id certs.Identity, m *
 		return nil, otherDevice()
 	case m.MessageType == "CheckOut" && !e.State.live():
 		return nil, nil // it said so before
-	case id.State != certs.Pinned || id.Generation != e.Generation || !e.State.live():
+	case id.State != certs.Pinned || id.Generation != e.Generation || !e.State.live() && e.State != Held:
 		return nil, earlierLife()
+	case e.State == Held && m.MessageType != "ReturnToService" && m.MessageType != "DeclarativeManagement":
+		// Those two get the answer that there is nothing for it.
+		return nil, r.heldSays(ctx, tx, e, m)
 	}
 	switch m.MessageType {
 	case "TokenUpdate":
@@ -101,7 +105,7 @@ func (r *Room) authenticate(ctx context.Context, tx *sqldb.Tx, id certs.Identity
 	a := arrivalOf(m)
 	actor := audit.Actor("link:" + id.LinkID)
 	if id.LinkID == "" {
-		actor = "system"
+		actor = audit.System
 	}
 	tenantID := "" // without a link the device must be known
 	if id.LinkID != "" {
@@ -123,17 +127,21 @@ func (r *Room) authenticate(ctx context.Context, tx *sqldb.Tx, id certs.Identity
 		return err
 	}
 	e, err := lockByUDID(ctx, tx, a.udid)
+	if id.State == certs.Pinned {
+		// Whose it is, is known; a UDID may be claimed by a held one too.
+		e, err = lockEnrollment(ctx, tx, id.EnrollmentID)
+	}
 	known := err == nil
 	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 		return fmt.Errorf("read the enrollment of an Authenticate: %w", err)
 	}
 	switch {
 	case id.State == certs.Pinned:
-		if !known || id.EnrollmentID != e.ID || d.ID != e.DeviceID {
+		if !known || id.EnrollmentID != e.ID || d.ID != e.DeviceID || a.udid != e.UDID {
 			// A backup restored to another iPad, or a stolen key.
 			return r.refuse(id, "other-device", otherDevice())
 		}
-		if id.Generation != e.Generation || !e.State.live() {
+		if id.Generation != e.Generation || !e.State.live() && e.State != Held {
 			return earlierLife()
 		}
 		return r.repeat(ctx, tx, e, a)
@@ -163,7 +171,8 @@ func (r *Room) repeat(ctx context.Context, tx *sqldb.Tx, e Enrollment, a arrival
 
 // arrive begins a life: the first of a tablet, or its next one.
 func (r *Room) arrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old Enrollment, known bool, deviceID string, a arrival) error {
-	if err := r.mayArrive(ctx, tx, id, old, known, a); err != nil {
+	v, err := r.mayArrive(ctx, tx, id, old, known, a)
+	if err != nil {
 		return err
 	}
 	topic, placeholder, err := r.Certs.Topic(ctx, tx)
@@ -174,12 +183,16 @@ func (r *Room) arrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old 
 		return r.refuse(id, "topic", fault.New(fault.Invalid, "checkin.topic",
 			"The device came with another push topic than the server has now. Load the enrollment profile again."))
 	}
-	if err := r.replaceOther(ctx, tx, id, deviceID, a.udid); err != nil {
-		return err
-	}
 	e := Enrollment{
 		ID: id.EnrollmentID, DeviceID: deviceID, UDID: a.udid, Generation: 1, State: Enrolling, Topic: topic, Placeholder: placeholder,
-		LinkID: id.LinkID, OSVersion: a.osVersion, BuildVersion: a.buildVer, Model: a.model,
+		LinkID: id.LinkID, ADEProfileID: v.ProfileID, OSVersion: a.osVersion, BuildVersion: a.buildVer, Model: a.model,
+	}
+	if v.EnrollmentID != "" {
+		if held, err := r.holdOrReplace(ctx, tx, id, e, v); held || err != nil {
+			return err
+		}
+	} else if err := r.replaceOther(ctx, tx, id, deviceID, a.udid); err != nil {
+		return err
 	}
 	detail := map[string]any{}
 	if known {
@@ -207,33 +220,44 @@ func (r *Room) arrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old 
 	return r.record(ctx, tx, e.device(), "enrollment.begin", e.subject(), detail)
 }
 
-// mayArrive checks the certificate's errand and counts the use of its link.
-func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old Enrollment, known bool, a arrival) error {
+// mayArrive checks the certificate's errand and counts the use of its link. A
+// tablet from Setup Assistant has a visit.
+func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old Enrollment, known bool, a arrival) (v visit, err error) {
 	// A certificate for a tablet we know by name (Return to Service) enrolls that
 	// tablet and no other.
 	bound, err := lockEnrollment(ctx, tx, id.EnrollmentID)
 	switch {
 	case err == nil && bound.UDID != a.udid:
-		return r.refuse(id, "other-device", otherDevice())
+		return v, r.refuse(id, "other-device", otherDevice())
 	case err != nil && !errors.Is(err, sqldb.ErrNoRows):
-		return fmt.Errorf("begin an enrollment: %w", err)
+		return v, fmt.Errorf("begin an enrollment: %w", err)
 	case err == nil && id.Generation != bound.Generation:
-		return earlierLife()
+		return v, earlierLife()
+	case err == nil && bound.State == Held:
+		return v, earlierLife() // it has come already, with its one certificate
 	}
 	if id.LinkID == "" {
-		if !known {
-			return fault.New(fault.Invalid, "checkin.no-link", "The certificate was made for no enrollment link and no known device.")
+		v, asked, err := visitOf(ctx, tx, id.EnrollmentID)
+		switch {
+		case err != nil:
+			return v, err
+		case asked && (v.UDID != a.udid || !strings.EqualFold(v.Serial, a.serial)):
+			return v, r.refuse(id, "other-device", otherDevice())
+		case asked:
+			return v, arrived(ctx, tx, v.EnrollmentID, r.Clock.Now())
+		case !known:
+			return v, fault.New(fault.Invalid, "checkin.no-link", "The certificate was made for no enrollment link and no known device.")
 		}
-		return nil
+		return v, nil
 	}
 	// One that broke off after its Authenticate and begins again by the same link
 	// is still the same one enrollment.
 	again := known && old.State == Enrolling && old.LinkID == id.LinkID
 	err = r.use(ctx, tx, id.LinkID, again)
 	if f, is := fault.Of(err); is {
-		return r.refuseFor("link:"+id.LinkID, id, f.Code, f)
+		return v, r.refuseFor("link:"+id.LinkID, id, f.Code, f)
 	}
-	return err
+	return v, err
 }
 
 // replaceOther refuses a serial number that another live UDID holds: one of the

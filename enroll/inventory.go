@@ -130,11 +130,14 @@ func (r *Room) writeFacts(ctx context.Context, tx *sqldb.Tx, e Enrollment, answe
 
 // follow does what a change of facts sets off.
 func (r *Room) follow(ctx context.Context, tx *sqldb.Tx, before, now Enrollment) error {
+	if now.State == Held {
+		return nil
+	}
 	var list []commands.Command
 	if now.supervised() && !now.HasBypassCode && !before.supervised() {
 		list = append(list, r.order(now, bypass, "system"))
 	}
-	if now.supervised() && now.Awaiting {
+	if now.supervised() && now.Awaiting && now.ADEProfileID == "" {
 		list = append(list, r.order(now, configured, "system"))
 	}
 	if len(list) > 0 {

@@ -169,7 +169,7 @@ func (r *Room) current(ctx context.Context, tx *sqldb.Tx, c commands.Command) (E
 	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 		return e, fmt.Errorf("read the enrollment of %s %s: %w", c.Kind, c.ID, err)
 	}
-	if err != nil || e.Generation != c.Generation || !e.State.live() {
+	if err != nil || e.Generation != c.Generation || !e.State.live() && e.State != Held {
 		return e, fault.New(fault.Conflict, "enrollment.over", "The enrollment it was meant for is over.")
 	}
 	return e, nil

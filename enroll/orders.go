@@ -27,6 +27,9 @@ func (r *Room) ready(ctx context.Context, tx *sqldb.Tx, deviceID string) (Enroll
 	case e.State == Enrolling:
 		return e, fault.New(fault.Conflict, "device.enrolling",
 			"The device has begun to enroll and not finished. Wait a minute; if it stays so, enroll it again.")
+	case e.State == Held:
+		return e, fault.New(fault.Conflict, "device.held",
+			"This is a second enrollment of the serial number, and held. Decide first: see `ranzen hold list`.")
 	case e.State != Enrolled:
 		return e, notEnrolled()
 	}
@@ -212,7 +215,8 @@ func (r *Room) renderConfigured(_ context.Context, _ *sqldb.Tx, e Enrollment, _ 
 }
 
 func (r *Room) wasConfigured(ctx context.Context, tx *sqldb.Tx, e Enrollment, _ commands.Command, _ commands.Result) error {
-	return change(ctx, tx, "release", e.ID, r.Clock.Now(), `awaiting = FALSE`)
+	now := r.Clock.Now()
+	return change(ctx, tx, "release", e.ID, now, `awaiting = FALSE, released_at = ?`, sqldb.At(now))
 }
 
 // bypassed keeps the code that opens an Activation Lock. The tablet gives it

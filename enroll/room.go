@@ -26,6 +26,7 @@ type State string
 const (
 	Enrolling  State = "enrolling"  // Authenticate came, TokenUpdate not yet
 	Enrolled   State = "enrolled"   // it takes commands
+	Held       State = "held"       // a second enrollment of a serial number: it may tell of itself until a person decides
 	Erased     State = "erased"     // it acknowledged an erase
 	Unenrolled State = "unenrolled" // it checked out, or was told to go
 )
@@ -110,6 +111,8 @@ type Enrollment struct {
 	LostAcknowledgedAt time.Time // when the tablet said it had done the last Lost Mode order
 	LostObservedAt     time.Time // when the tablet last told whether it is in Lost Mode
 	Awaiting           bool
+	ADEProfileID       string    // it came by Automated Device Enrollment, with this profile; "": by a link
+	ReleaseAt          time.Time // DeviceConfigured was ordered in this life
 	HasUnlockToken     bool
 	HasBootstrapToken  bool
 	HasBypassCode      bool

@@ -38,6 +38,8 @@ type enrollmentRow struct {
 	LostAcknowledgedAt sqldb.Time `db:"lost_acknowledged_at"`
 	LostObservedAt     sqldb.Time `db:"lost_observed_at"`
 	Awaiting           bool       `db:"awaiting"`
+	ADEProfileID       string     `db:"ade_profile_id"`
+	ReleaseAt          sqldb.Time `db:"release_at"`
 	HasUnlockToken     bool       `db:"has_unlock"`
 	HasBootstrapToken  bool       `db:"has_bootstrap"`
 	HasBypassCode      bool       `db:"has_bypass"`
@@ -52,7 +54,7 @@ func (r enrollmentRow) enrollment() Enrollment {
 		ID: r.ID, DeviceID: r.DeviceID, UDID: r.UDID, Generation: r.Generation, State: r.State, Topic: r.Topic,
 		Placeholder: r.Placeholder, LinkID: r.LinkID, OSVersion: r.OSVersion, BuildVersion: r.BuildVersion, Model: r.Model,
 		Supervised: r.Supervised, LostMode: r.LostMode, LostAt: r.LostAt.Time, LostAcknowledgedAt: r.LostAcknowledgedAt.Time,
-		LostObservedAt: r.LostObservedAt.Time, Awaiting: r.Awaiting, HasUnlockToken: r.HasUnlockToken,
+		LostObservedAt: r.LostObservedAt.Time, Awaiting: r.Awaiting, ADEProfileID: r.ADEProfileID, ReleaseAt: r.ReleaseAt.Time, HasUnlockToken: r.HasUnlockToken,
 		HasBootstrapToken: r.HasBootstrapToken, HasBypassCode: r.HasBypassCode, UnmanageAt: r.UnmanageAt.Time,
 		CreatedAt: r.CreatedAt.Time, EnrolledAt: r.EnrolledAt.Time, EndedAt: r.EndedAt.Time,
 	}
@@ -60,7 +62,7 @@ func (r enrollmentRow) enrollment() Enrollment {
 
 const enrollmentColumns = `e.id, e.device_id, e.udid, e.generation, e.state, e.topic, e.placeholder,
 	COALESCE(e.link_id, '') AS link_id, e.os_version, e.build_version, e.model, e.supervised, e.lost_mode, e.lost_at,
-	e.lost_acknowledged_at, e.lost_observed_at, e.awaiting, e.unlock_token IS NOT NULL AS has_unlock,
+	e.lost_acknowledged_at, e.lost_observed_at, e.awaiting, e.ade_profile_id, e.release_at, e.unlock_token IS NOT NULL AS has_unlock,
 	e.bootstrap_token IS NOT NULL AS has_bootstrap, e.bypass_code IS NOT NULL AS has_bypass, e.unmanage_at,
 	e.created_at, e.enrolled_at, e.ended_at`
 
@@ -96,10 +98,10 @@ func otherLive(ctx context.Context, tx *sqldb.Tx, deviceID, udid string) (Enroll
 func insertEnrollment(ctx context.Context, tx *sqldb.Tx, e Enrollment, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO enrollments (id, device_id, udid, generation, state, topic, placeholder, link_id,
-			os_version, build_version, model, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			os_version, build_version, model, ade_profile_id, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID, e.DeviceID, e.UDID, e.Generation, string(e.State), e.Topic, e.Placeholder, orNull(e.LinkID),
-		e.OSVersion, e.BuildVersion, e.Model, sqldb.At(now), sqldb.At(now))
+		e.OSVersion, e.BuildVersion, e.Model, e.ADEProfileID, sqldb.At(now), sqldb.At(now))
 	if err != nil {
 		return fmt.Errorf("store an enrollment: %w", err)
 	}
@@ -114,12 +116,12 @@ func rebirth(ctx context.Context, tx *sqldb.Tx, e Enrollment, now time.Time) err
 	_, err := tx.Exec(ctx, `
 		UPDATE enrollments SET device_id = ?, generation = ?, state = ?, topic = ?, placeholder = ?, link_id = ?,
 			os_version = ?, build_version = ?, model = ?, supervised = NULL, lost_mode = FALSE,
-			lost_acknowledged_at = NULL, lost_observed_at = NULL, awaiting = FALSE, unlock_token = NULL,
+			lost_acknowledged_at = NULL, lost_observed_at = NULL, awaiting = FALSE, ade_profile_id = ?, release_by = '', release_at = NULL, released_at = NULL, unlock_token = NULL,
 			bootstrap_token = NULL, return_wifi = NULL, unmanage_at = NULL, renewal_at = NULL, inventory_at = NULL,
 			enrolled_at = NULL, ended_at = NULL, updated_at = ?
 		WHERE id = ?`,
 		e.DeviceID, e.Generation, string(e.State), e.Topic, e.Placeholder, orNull(e.LinkID),
-		e.OSVersion, e.BuildVersion, e.Model, sqldb.At(now), e.ID)
+		e.OSVersion, e.BuildVersion, e.Model, e.ADEProfileID, sqldb.At(now), e.ID)
 	if err != nil {
 		return fmt.Errorf("begin generation %d of enrollment %s: %w", e.Generation, e.ID, err)
 	}

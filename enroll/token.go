@@ -62,7 +62,7 @@ func (r *Room) tokenUpdate(ctx context.Context, tx *sqldb.Tx, e Enrollment, m *m
 	if first {
 		return r.welcome(ctx, tx, e)
 	}
-	if m.AwaitingConfiguration && !e.Awaiting && e.supervised() {
+	if m.AwaitingConfiguration && !e.Awaiting && e.supervised() && e.ADEProfileID == "" {
 		_, err = r.Queue.Add(ctx, tx, r.order(e, configured, "system"))
 	}
 	return err

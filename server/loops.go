@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ranzen/internal/sqldb"
+	"ranzen/internal/views"
 )
 
 // loop is background work that is done again and again.
@@ -26,6 +27,7 @@ func (s *Server) loops() []loop {
 		{"refusals", time.Second, false, s.Certs.FlushRefusals},
 		{"tokens", time.Minute, false, s.Auth.FlushUsed},
 		{"audit", time.Second, true, s.Audit.Chain},
+		{"release", 2 * time.Second, true, s.release},
 		{"queue", 15 * time.Second, true, s.Queue.Sweep},
 		{"inventory", time.Minute, true, s.Enroll.QueueInventory},
 		{"renewals", 10 * time.Minute, true, s.Enroll.QueueRenewals},
@@ -105,6 +107,31 @@ func (s *Server) turn(ctx context.Context, l loop) {
 func (s *Server) failed(ctx context.Context, l loop, err error) {
 	if ctx.Err() == nil {
 		s.Log.ErrorContext(ctx, "background work failed and is tried again", "loop", l.name, "err", err)
+	}
+}
+
+// release lets iPads out of Setup Assistant that show all of their baseline.
+func (s *Server) release(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := s.views.Awaiting(ctx, s.DB, after)
+		if err != nil {
+			return err
+		}
+		var ready []string
+		for _, a := range page {
+			after = a.EnrollmentID
+			if len(a.Missing) == 0 {
+				ready = append(ready, a.EnrollmentID)
+			}
+		}
+		if len(ready) > 0 {
+			if err := s.DB.Do(ctx, func(tx *sqldb.Tx) error { return s.Enroll.Release(ctx, tx, ready...) }); err != nil {
+				return err
+			}
+		}
+		if len(page) < views.MaxPage {
+			return nil
+		}
 	}
 }
 

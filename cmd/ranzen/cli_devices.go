@@ -89,6 +89,7 @@ type DeviceCmd struct {
 	Sound         DeviceSoundCmd    `cmd:"" help:"Let a lost device play a sound."`
 	ClearPasscode DevicePasscodeCmd `cmd:"" help:"Remove the passcode of a device."`
 	Erase         DeviceEraseCmd    `cmd:"" help:"Erase devices. This cannot be undone."`
+	Release       DeviceReleaseCmd  `cmd:"" help:"Let an iPad out of Setup Assistant whose baseline is not there."`
 	Unmanage      DeviceUnmanageCmd `cmd:"" help:"End the management of a device at its next contact."`
 }
 

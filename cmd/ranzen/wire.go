@@ -37,6 +37,7 @@ type house struct {
 type appleServices struct {
 	pushURL string
 	roots   *x509.CertPool
+	rootPEM []byte // the same, for the identities of iPads; nil: Apple's
 }
 
 // openHouse opens the database of cfg, brings its schema up to date and puts
@@ -66,7 +67,7 @@ func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault 
 		return fmt.Errorf("bring the database up to date: %w", err)
 	}
 	trail := audit.New(h.db, clk)
-	if h.certs, err = certs.New(ctx, h.db, clk, vault, trail, certs.Config{PublicURL: cfg.URL, KeyKind: cfg.CAKey}); err != nil {
+	if h.certs, err = certs.New(ctx, h.db, clk, vault, trail, certs.Config{PublicURL: cfg.URL, KeyKind: cfg.CAKey, DeviceRoots: at.rootPEM}); err != nil {
 		return err
 	}
 	devices := schools.New(clk, trail)
@@ -145,7 +146,7 @@ func appleAt(url, rootsFile string) (appleServices, error) {
 	if err != nil {
 		return appleServices{}, usagef("%s cannot be read: %s.", rootsFile, reasonOf(err))
 	}
-	at.roots = x509.NewCertPool()
+	at.roots, at.rootPEM = x509.NewCertPool(), b
 	if !at.roots.AppendCertsFromPEM(b) {
 		return appleServices{}, usagef("%s holds no certificate in PEM.", rootsFile)
 	}

@@ -36,3 +36,15 @@ func (q *Queue) Open(ctx context.Context, qr sqldb.Queryer, enrollmentIDs []stri
 	}
 	return out, nil
 }
+
+// Ordered tells whether a kind of command was ever queued in this life of a
+// tablet and not taken back before it went out.
+func (q *Queue) Ordered(ctx context.Context, qr sqldb.Queryer, enrollmentID string, generation int64, kind string) (bool, error) {
+	var n int
+	err := qr.Get(ctx, &n, `SELECT COUNT(*) FROM commands WHERE enrollment_id = ? AND generation = ? AND kind = ?
+		AND state NOT IN ('dropped', 'superseded', 'expired', 'failed')`, enrollmentID, generation, kind)
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", kind, err)
+	}
+	return n > 0, nil
+}

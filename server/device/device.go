@@ -54,6 +54,7 @@ func New(d Deps) http.Handler {
 		{"/mdm/command", []string{http.MethodPut}, h.message(command)},
 		{"/scep", []string{http.MethodGet, http.MethodPost}, d.Certs.SCEP().ServeHTTP},
 		{"/crl", []string{http.MethodGet, http.MethodHead}, d.Certs.CRL().ServeHTTP},
+		{"/enroll/ade", []string{http.MethodPost}, h.setUp}, // before the codes, of which it is none
 		{"/enroll/{code}", []string{http.MethodGet, http.MethodHead}, h.link},
 		{"/enroll/{code}/profile", []string{http.MethodGet, http.MethodHead}, h.profile},
 	} {

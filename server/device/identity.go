@@ -112,7 +112,9 @@ func admit(d views.Door, now time.Time) (admission, string) {
 	return known, ""
 }
 
-func live(state string) bool { return state == "enrolling" || state == "enrolled" }
+// live tells whether an enrollment may speak. A held one may: it is asked about
+// itself until a person decides.
+func live(state string) bool { return state == "enrolling" || state == "enrolled" || state == "held" }
 
 // fallBack is the answer to a tablet when something went wrong. There is no 401
 // in it, and no 403.
