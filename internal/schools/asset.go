@@ -151,7 +151,7 @@ func CanMove(d Device, to AssetState, ev Evidence, now time.Time) error {
 	case Ready:
 		return canBeReady(d, ev)
 	case Stolen:
-		if mdm.Clean(ev.Police) == "" {
+		if said(ev.Police) == "" {
 			return fault.New(fault.Conflict, "asset.police", "Say the reference of the police report: without it %s stays missing.", d.Serial)
 		}
 	case WrittenOff:
@@ -164,7 +164,7 @@ func CanMove(d Device, to AssetState, ev Evidence, now time.Time) error {
 			return fault.New(fault.Conflict, "asset.confirm", "The funding binds %s until %s. Confirm that it shall be retired before.", d.Serial, d.BindingUntil)
 		}
 	case Disposed, HandedOver:
-		if mdm.Clean(ev.Receipt) == "" {
+		if said(ev.Receipt) == "" {
 			return fault.New(fault.Conflict, "asset.receipt", "Say the number of the receipt: nothing leaves the house without one.")
 		}
 		if ev.OpenCase {
@@ -198,6 +198,9 @@ func canBeReady(d Device, ev Evidence) error {
 	return nil
 }
 
+// said is what a person wrote, without what cannot be shown.
+func said(s string) string { return strings.TrimSpace(mdm.Clean(s)) }
+
 func forbidden(d Device, to AssetState) *fault.Fault {
 	f := fault.New(fault.Conflict, "asset.forbidden", "%s is %s and cannot become %s.", d.Serial, d.AssetState, to)
 	if next := d.AssetState.next(); len(next) > 0 {
@@ -227,7 +230,11 @@ func (r *Room) move(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, d Devi
 	}
 	detail := map[string]any{"from": d.AssetState, "to": to}
 	if to == Replaced {
-		other, _, err := r.ensure(ctx, tx, actor, d.TenantID, ev.ReplacedBy, d.Model, Delivered)
+		serial, err := NormalSerial(ev.ReplacedBy)
+		if err != nil {
+			return d, err
+		}
+		other, _, err := r.ensure(ctx, tx, actor, d.TenantID, serial, d.Model, Delivered)
 		if err != nil {
 			return d, err
 		}
@@ -235,7 +242,7 @@ func (r *Room) move(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, d Devi
 		detail["replaced_by"] = other.ID
 	}
 	for key, text := range map[string]string{"police": ev.Police, "receipt": ev.Receipt, "reason": ev.Reason} {
-		if text = mdm.Clean(text); text != "" {
+		if text = said(text); text != "" {
 			detail[key] = text
 		}
 	}

@@ -88,6 +88,9 @@ func (r *Room) keepScan(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, de
 	if err != nil {
 		return err
 	}
+	if !d.AssetState.scannable() {
+		return forbidden(d, Inventoried)
+	}
 	res.DeviceID, res.Complete = d.ID, true
 	scannedOn, unlisted, err := scannedAt(ctx, tx, delivery.ID, d.Serial)
 	if err != nil {
@@ -130,20 +133,25 @@ func (r *Room) keepScan(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, de
 	return r.onDevice(ctx, tx, actor, "device.scan", d.ID, map[string]any{"delivery": delivery.ID, "scan": res.ScanID, "tag": read.tag, "slot": res.Slot})
 }
 
+// scannable: a device in this state can be in a technician's hands without
+// anybody wondering. One that is missing or sold is no delivery's.
+func (s AssetState) scannable() bool {
+	return !s.gone() && s != Missing && s != Stolen
+}
+
 // inventory takes a device that came to the state in which it bears a tag. One
-// that is further on stays there; one that should not be in anybody's hands is
-// a fault.
+// that is further on stays there.
 func (r *Room) inventory(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, d Device) (Device, error) {
 	var err error
-	switch d.AssetState {
-	case Ready, InUse, InInspection, Defective, InRepair:
-		return d, nil
-	case Ordered:
+	if d.AssetState == Ordered {
 		if d, err = r.move(ctx, tx, actor, d, Delivered, Evidence{}); err != nil {
 			return d, err
 		}
 	}
-	return r.move(ctx, tx, actor, d, Inventoried, Evidence{})
+	if d.AssetState == Delivered {
+		return r.move(ctx, tx, actor, d, Inventoried, Evidence{})
+	}
+	return d, nil
 }
 
 // comesFrom gives a device what its delivery knows and it does not.

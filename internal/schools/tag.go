@@ -70,8 +70,9 @@ const maxTag = 64
 //
 // Faults: tag.check (the check character is wrong), tag.characters.
 func CheckTag(s string) (normal, warning string, err error) {
+	valid := utf8.ValidString(s)
 	s = strings.ToUpper(strings.TrimSpace(s))
-	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxTag ||
+	if s == "" || !valid || utf8.RuneCountInString(s) > maxTag ||
 		strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return "", "", fault.New(fault.Invalid, "tag.characters", "An asset tag has 1 to %d printable characters.", maxTag).On("asset_tag")
 	}
