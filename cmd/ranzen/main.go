@@ -194,7 +194,9 @@ func (c *DemoCmd) Run(ctx context.Context, e env) error { return runDemo(ctx, c,
 
 // SimulateCmd is `ranzen simulate`.
 type SimulateCmd struct {
-	URL        string        `required:"" name:"url" placeholder:"PROFILE_URL" help:"Where each iPad fetches its enrollment profile."`
+	URL        string        `name:"url" placeholder:"PROFILE_URL" help:"Where each iPad fetches its enrollment profile."`
+	Activation string        `placeholder:"URL" help:"Instead of --url: the simulated Apple that tells each iPad who manages it (Automated Device Enrollment)."`
+	Serials    string        `placeholder:"FILE" help:"With --activation: the serial numbers of the iPads, one a line."`
 	Devices    int           `default:"30" placeholder:"N" help:"How many iPads to simulate."`
 	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed makes the same iPads."`
 	CA         string        `name:"ca" placeholder:"FILE" help:"Roots, PEM, that the server is trusted by instead of the system's."`

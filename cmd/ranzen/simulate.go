@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
+	"strings"
 
 	"ranzen/internal/sim/tablet"
 )
@@ -11,6 +12,17 @@ import (
 func runSimulate(ctx context.Context, c *SimulateCmd, e env) error {
 	if c.Devices < 1 || c.Supervised < 0 || c.Supervised > 1 || c.Awkward < 0 || c.Awkward > 1 {
 		return usagef("Say --devices 1 or more, and --supervised and --awkward between 0 and 1.")
+	}
+	if (c.URL == "") == (c.Activation == "") || (c.Activation == "") != (c.Serials == "") {
+		return usagef("Say either --url, or --activation with --serials.")
+	}
+	var serials []string
+	if c.Serials != "" {
+		b, err := e.readFile(c.Serials)
+		if err != nil {
+			return err
+		}
+		serials = strings.Fields(string(b))
 	}
 	var roots *x509.CertPool
 	if c.CA != "" {
@@ -30,7 +42,7 @@ func runSimulate(ctx context.Context, c *SimulateCmd, e env) error {
 		in = quiet
 	}
 	return tablet.RunProcess(ctx, tablet.Options{
-		ProfileURL: c.URL, Devices: c.Devices, Seed: c.Seed, Supervised: c.Supervised, Awkward: c.Awkward, Clock: e.clock,
+		ProfileURL: c.URL, Activation: c.Activation, Serials: serials, Devices: c.Devices, Seed: c.Seed, Supervised: c.Supervised, Awkward: c.Awkward, Clock: e.clock,
 		Roots: roots, Courier: c.Courier, Poll: c.Poll, Wait: c.Steered, AppTime: c.AppTime,
 	}, in, e.stdout)
 }

@@ -377,6 +377,12 @@ func (t *Tablet) deviceLock(context.Context, *Command) (map[string]any, *chain) 
 }
 
 func (t *Tablet) deviceConfigured(context.Context, *Command) (map[string]any, *chain) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.awaiting {
+		t.awaiting, t.configured = false, true
+		return nil, nil
+	}
 	return nil, refuse(mdmDomain, 12021, "“%s” is not a valid request type: the device does not await its configuration.", "DeviceConfigured")
 }
 

@@ -58,6 +58,8 @@ type Config struct {
 	// changed (micromdm #557).
 	RenewQuietly bool
 	Code         bool // a passcode is set
+	// Activation is where Apple tells the tablet who manages it; see SetUp.
+	Activation string
 
 	// Register tells the push service of the tablet's new token, before the server
 	// hears of it; nil: there is none.

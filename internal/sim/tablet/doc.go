@@ -26,6 +26,10 @@
 //	started           count, supervised_count     the fleet is ready to enroll
 //	enrolled          serial, udid, supervised, name, times (how often enrolled so far)
 //	enroll-failed     serial, error
+//	setup-failed      serial, error               while it asked Apple or the server
+//	unmanaged-setup   serial, error               Apple assigns no enrollment profile
+//	updated           serial, message             to the iPadOS that the server wants first
+//	released          serial                      left Setup Assistant
 //	command           serial, uuid, request_type, status (Acknowledged, Error, NotNow, CommandFormatError), error
 //	profile-installed serial, identifier, name, ssids
 //	profile-removed   serial, identifier
@@ -48,6 +52,7 @@
 // Commands (field do; id is echoed; serials empty or absent means all):
 //
 //	enroll            url (absent: Options.ProfileURL), serials
+//	setup             serials                     switch on: Automated Device Enrollment, see Options.Activation
 //	poll              serials                     connect now
 //	lock unlock sleep wake reboot                 serials
 //	backup restore                                serials; restore takes the last backup; from: serial of another tablet

@@ -102,7 +102,7 @@ func (t *Tablet) authenticate(m *management) map[string]any {
 func (t *Tablet) tokenUpdate(ctx context.Context, m *management) error {
 	message := map[string]any{
 		"MessageType": "TokenUpdate", "UDID": t.cfg.UDID, "Topic": m.topic, "Token": bytes.Clone(m.token), "PushMagic": m.magic,
-		"AwaitingConfiguration": false,
+		"AwaitingConfiguration": t.waits(),
 	}
 	// Only the first TokenUpdate of an enrollment has it, and only with the right
 	// to lock the device and remove its passcode (4).
@@ -114,6 +114,12 @@ func (t *Tablet) tokenUpdate(ctx context.Context, m *management) error {
 	}
 	m.unlockSent = true
 	return nil
+}
+
+func (t *Tablet) waits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.awaiting
 }
 
 // bootstrapToken is sent by iPadOS 26 to a server that wants it.

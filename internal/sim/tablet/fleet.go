@@ -46,6 +46,9 @@ type rootedClient struct {
 
 // NewFleet makes the keys and the tablets; Run brings them to life.
 func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) {
+	if len(o.Serials) > 0 {
+		o.Devices = len(o.Serials)
+	}
 	if o.Devices < 1 {
 		return nil, fmt.Errorf("a fleet of %d iPads is none", o.Devices)
 	}
@@ -88,8 +91,12 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 			orders: make(chan func(context.Context)), pushed: make(chan struct{}, 1),
 			rand: rand.New(rand.NewPCG(o.Seed, uint64(i)<<8|3)),
 		}
+		serial := ""
+		if len(o.Serials) > 0 {
+			serial = o.Serials[i]
+		}
 		m.Tablet, err = New(Config{
-			Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
+			Serial: serial, Activation: o.Activation, Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
 			Signature: o.Signature, Unlicensed: o.Unlicensed, AppName: f.appName, AppTime: o.AppTime,
 			Awkward: o.Awkward, Code: o.Code, Register: f.register(m), On: tell, rules: read,
 		})
@@ -173,6 +180,9 @@ const settle = 1500 * time.Millisecond
 func (f *Fleet) live(ctx context.Context, m *member) {
 	if !f.opts.Wait && f.opts.ProfileURL != "" {
 		_ = f.talk(ctx, m, func() error { return m.Enroll(ctx, f.opts.ProfileURL) }) // told as enroll-failed
+	}
+	if !f.opts.Wait && f.opts.Activation != "" {
+		_ = f.setUpPatiently(ctx, m) // told as setup-failed
 	}
 	timer := time.NewTimer(f.nextPoll(m))
 	defer timer.Stop()
@@ -287,4 +297,4 @@ func (f *Fleet) chosen(serials []string) ([]*member, error) {
 }
 
 // errUnknownOrder names what can be ordered.
-var errUnknownOrder = errors.New("unknown command; there are enroll, poll, lock, unlock, sleep, wake, reboot, backup, restore, remove-profile, unenroll, erase, store, snapshot, stop")
+var errUnknownOrder = errors.New("unknown command; there are enroll, setup, poll, lock, unlock, sleep, wake, reboot, backup, restore, remove-profile, unenroll, erase, store, snapshot, stop")

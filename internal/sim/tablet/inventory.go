@@ -32,7 +32,7 @@ func (t *Tablet) information() map[string]any {
 		"CellularTechnology": 0, "WiFiMAC": t.mac(1), "BluetoothMAC": t.mac(2), "IsSupervised": t.cfg.Supervised,
 		"IsDeviceLocatorServiceEnabled": false, "IsActivationLockEnabled": false, "IsDoNotDisturbInEffect": false,
 		"IsCloudBackupEnabled": false, "IsMDMLostModeEnabled": t.lost != nil, "IsMultiUser": false, "IsRoaming": false,
-		"AwaitingConfiguration": false, "DiagnosticSubmissionEnabled": false, "AppAnalyticsEnabled": false,
+		"AwaitingConfiguration": t.awaiting, "DiagnosticSubmissionEnabled": false, "AppAnalyticsEnabled": false,
 		"SupplementalBuildVersion": t.cfg.BuildVersion, "iTunesStoreAccountIsActive": false, "TimeZone": "Europe/Berlin",
 		"IsNetworkTethered": false, "MDMOptions": t.mdmOptions(),
 	}
@@ -62,6 +62,6 @@ func (t *Tablet) securityInfo(context.Context, *Command) (map[string]any, *chain
 	return map[string]any{"SecurityInfo": map[string]any{
 		"HardwareEncryptionCaps": 3, "PasscodePresent": t.hasCode, "PasscodeCompliant": true, "PasscodeCompliantWithProfiles": true,
 		"PasscodeLockGracePeriod": 0, "PasscodeLockGracePeriodEnforced": 0,
-		"ManagementStatus": map[string]any{"EnrolledViaDEP": false, "UserApprovedEnrollment": true, "IsUserEnrollment": false},
+		"ManagementStatus": map[string]any{"EnrolledViaDEP": t.viaADE, "UserApprovedEnrollment": true, "IsUserEnrollment": false},
 	}}, nil
 }

@@ -44,6 +44,8 @@ func (f *Fleet) carryOut(ctx context.Context, o Order) error {
 			f.handle(m, o.Do)
 		}
 		return nil
+	case "setup":
+		return f.inTurn(ctx, crew, f.setUpPatiently)
 	case "unenroll", "erase", "restore", "remove-profile", "poll", "enroll":
 		return f.each(ctx, crew, func(ctx context.Context, m *member) error { return f.conversation(ctx, m, o) })
 	}
@@ -124,8 +126,15 @@ func (f *Fleet) conversation(ctx context.Context, m *member, o Order) error {
 	return errUnknownOrder
 }
 
-// each runs do in the goroutine of each tablet and waits for all.
+// each lets each tablet talk, and waits for all.
 func (f *Fleet) each(ctx context.Context, crew []*member, do func(context.Context, *member) error) error {
+	return f.inTurn(ctx, crew, func(ctx context.Context, m *member) error {
+		return f.talk(ctx, m, func() error { return do(ctx, m) })
+	})
+}
+
+// inTurn runs do in the goroutine of each tablet and waits for all.
+func (f *Fleet) inTurn(ctx context.Context, crew []*member, do func(context.Context, *member) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
@@ -133,7 +142,7 @@ func (f *Fleet) each(ctx context.Context, crew []*member, do func(context.Contex
 		wg.Add(1)
 		task := func(ctx context.Context) {
 			defer wg.Done()
-			if err := f.talk(ctx, m, func() error { return do(ctx, m) }); err != nil {
+			if err := do(ctx, m); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				if len(failed) < 10 { // ten say what is wrong; ten thousand do not

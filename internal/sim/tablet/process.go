@@ -16,11 +16,13 @@ import (
 
 // Options is a fleet: what `ranzen simulate` and the demo ask for.
 type Options struct {
-	ProfileURL string  // where each tablet fetches its own enrollment profile
-	Devices    int     // how many
-	Seed       uint64  //
-	Supervised float64 // share that was prepared, 0 to 1, spread evenly: 0.67 is two of three
-	Awkward    float64 // 0 to 1
+	ProfileURL string   // where each tablet fetches its own enrollment profile
+	Devices    int      // how many
+	Seed       uint64   //
+	Activation string   // instead of ProfileURL: the simulated Apple that says who manages a tablet
+	Serials    []string // of the tablets, in order; empty: made up. Their number is Devices
+	Supervised float64  // share that was prepared, 0 to 1, spread evenly: 0.67 is two of three
+	Awkward    float64  // 0 to 1
 	Clock      clock.Clock
 
 	Roots      *x509.CertPool // nil is the system's; root payloads are added

@@ -189,9 +189,13 @@ type eraseOrder struct {
 // ends with it.
 func (t *Tablet) afterwards(ctx context.Context, c *Command) (over bool, err error) {
 	t.mu.Lock()
-	leaving, m := t.leaving, t.mgmt
+	leaving, m, configured := t.leaving, t.mgmt, t.configured
+	t.configured = false
 	t.mu.Unlock()
 	switch {
+	case configured && m != nil:
+		t.emit(Event{Event: "released"})
+		return false, t.tokenUpdate(ctx, m)
 	case c.RequestType == "EraseDevice":
 		return true, t.eraseNow(ctx)
 	case c.RequestType == "RestartDevice":

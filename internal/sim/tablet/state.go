@@ -26,6 +26,8 @@ type State struct {
 	Apps         []App          `json:"apps"`
 	Lost         *Lost          `json:"lost,omitempty"`
 
+	Awaiting bool `json:"awaiting"` // in Setup Assistant, for DeviceConfigured
+
 	Locked  bool `json:"locked"` // by its passcode
 	Asleep  bool `json:"asleep"`
 	Offline bool `json:"offline"` // restarted and not unlocked since

@@ -39,6 +39,9 @@ type Tablet struct {
 	bypass          string
 	erasePending    *eraseOrder
 	leaving         bool // RemoveProfile took the enrollment profile
+	awaiting        bool // it stays in Setup Assistant until DeviceConfigured
+	configured      bool // just now: it says so when it has answered
+	viaADE          bool
 	log             []Entry
 	lastError       string
 	count           counters
@@ -86,7 +89,7 @@ func (t *Tablet) reset() {
 	t.name, t.profiles, t.apps = t.cfg.DeviceName, nil, map[string]*app{}
 	t.mgmt, t.lost, t.options = nil, nil, map[string]any{}
 	t.locked, t.hasCode, t.asleep, t.offline, t.drowsy, t.putOff = false, t.cfg.Code, false, false, false, false
-	t.erasePending, t.leaving, t.comes = nil, false, ""
+	t.erasePending, t.leaving, t.comes, t.awaiting, t.viaADE = nil, false, "", false, false
 	t.location = [2]float64{52.5 + t.rand.Float64()/10, 13.3 + t.rand.Float64()/10}
 	t.bypass = fmt.Sprintf("%05X-%05X-%04X-%04X-%04X-%04X", t.rand.Uint32()>>12, t.rand.Uint32()>>12,
 		t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16)
@@ -106,7 +109,7 @@ func (t *Tablet) State() State {
 		Serial: t.cfg.Serial, UDID: t.cfg.UDID, Name: t.name, Model: t.cfg.Product, OSVersion: t.cfg.OSVersion,
 		Supervised: t.cfg.Supervised, Enrolled: t.mgmt != nil, Enrollments: t.count.enrollments, Renewals: t.count.renewals,
 		Erased: t.count.erased, Restarts: t.count.restarts, Profiles: []Profile{}, WiFi: []string{}, WebClips: []string{}, Apps: []App{},
-		Locked: t.locked, Asleep: t.asleep, Offline: t.offline, HasCode: t.hasCode,
+		Awaiting: t.awaiting, Locked: t.locked, Asleep: t.asleep, Offline: t.offline, HasCode: t.hasCode,
 		Polls: t.count.polls, Pushes: t.count.pushes, WrongPushes: t.count.wrongPushes,
 		Log: slices.Clone(t.log), LastError: t.lastError,
 	}
