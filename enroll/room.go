@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ranzen/certs"
+	"ranzen/internal/apple/ade"
 	"ranzen/internal/audit"
 	"ranzen/internal/clock"
 	"ranzen/internal/commands"
@@ -60,6 +61,9 @@ type Deps struct {
 	Log          *slog.Logger
 	PublicURL    string // "https://mdm.example.org", as devices reach the server
 	Organization string // shown on the iPad beside the profile; may be ""
+
+	Apple   *ade.Client // Apple's device assignment service; nil: it is never asked
+	Anchors [][]byte    // DER: what iPads trust the server by besides the built-in roots, root first
 }
 
 // Room is enrollment and what hangs on it. It is safe for many goroutines.

@@ -227,7 +227,7 @@ type setupProfile struct {
 func setupProfileOf(ctx context.Context, tx *sqldb.Tx, serial, tenantID string) (p setupProfile, err error) {
 	err = tx.Get(ctx, &p, `
 		SELECT p.id, p.min_os FROM ade_devices a
-		JOIN ade_profile_uuids u ON u.token_id = a.token_id AND u.uuid IN (a.profile_uuid, a.wanted_uuid)
+		JOIN ade_profile_uuids u ON u.token_id = a.token_id AND u.uuid IN (a.profile_uuid, a.wanted_uuid) AND u.uuid <> ''
 		JOIN ade_profiles p ON p.id = u.profile_id
 		WHERE a.serial = ? AND a.tenant_id = ? AND a.removed_at IS NULL
 		ORDER BY CASE WHEN u.uuid = a.profile_uuid THEN 0 ELSE 1 END, a.assigned_at DESC LIMIT 1`, serial, tenantID)

@@ -37,7 +37,7 @@ CREATE TABLE ade_sync (
     full_at    BIGINT,                        -- when it was
     ok_at      BIGINT,                        -- Apple last answered well
     due_at     BIGINT NOT NULL,               -- next turn
-    assign_at  BIGINT NOT NULL DEFAULT 0,     -- no profile is defined or assigned before
+    assign_at  BIGINT,                        -- no profile is defined or assigned before
     attempts   BIGINT NOT NULL DEFAULT 0,     -- turns that failed, one after the other
     problem    TEXT   NOT NULL DEFAULT '',    -- code of what is wrong: "ade.terms"
     problem_at BIGINT,                        -- since when
