@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -119,7 +120,7 @@ func hasBoth(s string) bool {
 // foreignTag tells whether a text can be a tag of another kind than ours. The
 // codes on a box and links must not become one.
 func foreignTag(text string) bool {
-	return len(text) <= 32 && !(digits.MatchString(text) && len(text) >= 8) && !strings.ContainsAny(text, "/:") && tagOf(text) != ""
+	return len(text) <= 32 && strings.ContainsAny(text, "0123456789") && !(digits.MatchString(text) && len(text) >= 8) && !strings.ContainsAny(text, "/:") && tagOf(text) != ""
 }
 
 // recognise says what each text is. What is certain goes first: a slot, a known
@@ -143,24 +144,54 @@ func recognise(texts []string, k known) (reading, error) {
 			r.kinds[i] = kind
 		}
 	}
+	return r, r.guess(texts, left)
+}
+
+// guess takes what is left, all at once: the order of the texts must not matter.
+func (r *reading) guess(texts []string, left []int) error {
+	fits := func(is func(string) bool) (out []string) {
+		for _, i := range left {
+			if text := texts[i]; text != r.serial && is(text) && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+		return out
+	}
+	if r.serial == "" {
+		serials := fits(func(text string) bool { return likeSerial.MatchString(text) && hasBoth(text) })
+		if len(serials) > 1 {
+			return unclear(serials)
+		}
+		if len(serials) == 1 {
+			r.serial = serials[0]
+			r.warn("scan.serial-unusual", "%s is taken for the serial number, which Apple's do not look like.", r.serial)
+		}
+	}
+	if r.tag == "" {
+		tags := fits(foreignTag)
+		if len(tags) > 1 {
+			return unclear(tags)
+		}
+		if len(tags) == 1 {
+			r.tag = tags[0]
+			r.warn("scan.tag-foreign", "%s is taken for the asset tag. It is not one of ours: typing errors stay unseen.", r.tag)
+		}
+	}
 	for _, i := range left {
-		text := texts[i]
-		switch {
-		case r.serial == "" && likeSerial.MatchString(text) && hasBoth(text):
-			r.serial, r.kinds[i] = text, KindSerial
-			r.warn("scan.serial-unusual", "%s is taken for the serial number, which Apple's do not look like.", text)
-		case text == r.serial:
+		switch text := texts[i]; text {
+		case r.serial:
 			r.kinds[i] = KindSerial
-		case text == r.tag:
+		case r.tag:
 			r.kinds[i] = KindTag
-		case r.tag == "" && foreignTag(text):
-			r.tag, r.kinds[i] = text, KindTag
-			r.warn("scan.tag-foreign", "%s is taken for the asset tag. It is not one of ours: typing errors stay unseen.", text)
 		default:
 			r.warn("scan.unknown", "%s is neither a tag nor a serial number nor a slot. Scan the sticker, and on the box the code marked Serial No.", text)
 		}
 	}
-	return r, nil
+	return nil
+}
+
+func unclear(texts []string) *fault.Fault {
+	return fault.New(fault.Conflict, "scan.unclear", "Nobody can tell what is what of %s. Scan the device's own serial number and one tag.", strings.Join(texts, ", ")).On("texts")
 }
 
 func (r *reading) warn(code, format string, args ...any) {

@@ -36,7 +36,8 @@ type ScanWarning struct{ Code, Text string }
 //
 // Faults: scan.other-tenant, scan.tag-taken, scan.slot-taken, tag.check,
 // scan.two-tags, scan.two-serials, scan.two-slots, scan.slot-unknown,
-// scan.slot-site, scan.texts, scan.text, delivery.closed, asset.forbidden.
+// scan.slot-site, scan.unclear, scan.texts, scan.text, delivery.closed,
+// asset.forbidden.
 func (r *Room) Scan(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, deliveryID string, texts []string) (ScanResult, error) {
 	delivery, err := r.openDelivery(ctx, tx, deliveryID)
 	if err != nil {

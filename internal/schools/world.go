@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -206,9 +207,13 @@ func (r *Room) SetCartClasses(ctx context.Context, tx *sqldb.Tx, actor audit.Act
 	if len(classIDs) > maxSlots {
 		return fault.New(fault.Invalid, "cart.classes", "At most %d classes can use a cart.", maxSlots).On("classes")
 	}
+	known, err := list[Class, classRow](ctx, tx, "classes", selectClass, cart.TenantID, ` AND x.id IN (?)`, append([]string{""}, classIDs...))
+	if err != nil {
+		return err
+	}
 	for _, id := range classIDs {
-		if _, err := classByID(ctx, tx, cart.TenantID, id); err != nil {
-			return err
+		if !slices.ContainsFunc(known, func(c Class) bool { return c.ID == id }) {
+			return unknownClass(id)
 		}
 	}
 	if err := replaceCartClasses(ctx, tx, cartID, classIDs); err != nil {
