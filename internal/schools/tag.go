@@ -13,7 +13,7 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// Our asset tags are "RV-26-000001-C": the tenant's prefix, two digits of the
+// Our asset tags are "RV-26-000001-B": the tenant's prefix, two digits of the
 // year, a number that starts with 1 every year, and a check character.
 //
 // The check character is the one of ISO/IEC 7064, MOD 37,36, over the letters
