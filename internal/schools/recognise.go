@@ -104,7 +104,7 @@ func (k known) serialIn(text string) string {
 		return text
 	case marked && k.isSerial(rest):
 		return rest
-	case marked && appleSerial.MatchString(rest) && !appleSerial.MatchString(text) && hasBoth(rest):
+	case marked && appleSerial.MatchString(rest) && hasBoth(rest):
 		return rest
 	case appleSerial.MatchString(text) && hasBoth(text):
 		return text

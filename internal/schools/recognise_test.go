@@ -12,7 +12,7 @@ func someKnown() known {
 	return known{
 		serials: map[string]Device{"DMQX0000A1": {Serial: "DMQX0000A1"}, "S12": {Serial: "S12"}, "SDMQX0000AB": {Serial: "SDMQX0000AB"}},
 		listed:  map[string]bool{"LISTED9": true},
-		tags:    map[string]Device{"INV-7": {Serial: "DMQX0000A1", AssetTag: "INV-7"}},
+		tags:    map[string]Device{"INV-7": {Serial: "DMQX0000A1", AssetTag: "INV-7"}, "S12": {Serial: "DMQX0000A2", AssetTag: "S12"}},
 		slots:   map[string]slotRef{"SAT-K03-07": {Site{Code: "SAT"}, Cart{ID: "c", Code: "K03", Slots: 20}, 7}},
 		prefix:  "RV",
 	}

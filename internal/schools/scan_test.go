@@ -206,3 +206,91 @@ func TestAScanIsNotUndoneOverWhatCameAfter(t *testing.T) {
 		}
 	})
 }
+
+func TestEachUndoesTheirOwnScan(t *testing.T) {
+	inSchool(t, func(t *testing.T, s *school) {
+		tags := s.tags(2)
+		mine := s.mustScan(tags[0], "DMQX0000A1", "K03/1")
+		s.do(func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := s.room.Scan(ctx, tx, "user:other", s.delivery.ID, []string{tags[1], "DMQX0000A2", "K03/2"})
+			return err
+		})
+		if id, err := s.undo(""); err != nil || id != mine.DeviceID {
+			t.Errorf("got %q, %v, want %q", id, err, mine.DeviceID)
+		}
+		_, err := s.undo("")
+		wantCode(t, err, "scan.none")
+		if d := s.get("DMQX0000A2"); d.AssetTag != tags[1] || d.Slot != 2 {
+			t.Errorf("the other's scan became %+v", d)
+		}
+	})
+}
+
+func TestANameOfBeforeTheScanComesBack(t *testing.T) {
+	inSchool(t, func(t *testing.T, s *school) {
+		d := s.device("DMQX0000A1")
+		s.do(func(ctx context.Context, tx *sqldb.Tx) error { return s.room.Rename(ctx, tx, admin, d.ID, "Beamer") })
+		if res := s.mustScan(s.tags(1)[0], d.Serial, "K03/1"); s.get(d.ID).Name != "SAT-K03-01" {
+			t.Errorf("got %+v", res)
+		}
+		if _, err := s.undo(""); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get(d.ID); got.Name != "Beamer" || got.Slot != 0 || got.AssetTag != "" {
+			t.Errorf("got %+v", got)
+		}
+		// A name that was given after the scan is somebody's wish.
+		s.mustScan(s.tags(1)[0], d.Serial, "K03/1")
+		s.do(func(ctx context.Context, tx *sqldb.Tx) error { return s.room.Rename(ctx, tx, admin, d.ID, "Pult") })
+		_, err := s.undo("")
+		wantCode(t, err, "scan.moved-on")
+	})
+}
+
+func TestACancelledDeliveryIsOver(t *testing.T) {
+	inSchool(t, func(t *testing.T, s *school) {
+		set := func(state string) error {
+			return s.try(func(ctx context.Context, tx *sqldb.Tx) error {
+				return s.room.SetDelivery(ctx, tx, admin, s.delivery.ID, schools.DeliveryChange{State: &state})
+			})
+		}
+		for _, state := range []string{"closed", "open", "cancelled"} {
+			if err := set(state); err != nil {
+				t.Errorf("%s: %v", state, err)
+			}
+		}
+		wantCode(t, set("open"), "delivery.cancelled")
+		wantCode(t, set("lost"), "delivery.state")
+	})
+}
+
+func TestAScanStandsOnTheOneBefore(t *testing.T) {
+	inSchool(t, func(t *testing.T, s *school) {
+		tag := s.tags(1)[0]
+		one := s.mustScan(tag, "DMQX0000A1")
+		s.mustScan(tag, "DMQX0000A1", "K03/1")
+		_, err := s.undo(one.ScanID)
+		wantCode(t, err, "scan.moved-on")
+		for range 2 {
+			if _, err := s.undo(""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := s.get(one.DeviceID); d.AssetTag != "" || d.Slot != 0 || d.AssetState != schools.Delivered {
+			t.Errorf("got %+v", d)
+		}
+	})
+}
+
+func TestWhatBearsItsTagAlreadyIsScannedAllTheSame(t *testing.T) {
+	inSchool(t, func(t *testing.T, s *school) {
+		d, tag := s.device("DMQX0000A1"), s.tags(1)[0]
+		s.do(func(ctx context.Context, tx *sqldb.Tx) error { return s.room.SetTag(ctx, tx, admin, d.ID, tag) })
+		res := s.mustScan(tag, d.Serial)
+		var scanned int
+		err := s.db.Get(t.Context(), &scanned, `SELECT COUNT(*) FROM delivery_serials WHERE serial = ? AND scanned_at IS NOT NULL`, d.Serial)
+		if err != nil || scanned != 1 || res.ScanID == "" || len(res.Warnings) != 0 {
+			t.Errorf("%d scanned, %v, got %+v", scanned, err, res)
+		}
+	})
+}
