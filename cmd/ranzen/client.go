@@ -45,6 +45,7 @@ type client struct {
 	http  *http.Client
 	json  bool
 	docs  []json.RawMessage // answers for --json
+	key   string            // of the next write, when it may be sent again; "": a fresh one
 }
 
 // open finds the server and how to sign in. It does not connect.
@@ -239,7 +240,11 @@ func (c *client) ask(ctx context.Context, method, path string, body any) (json.R
 	}
 	if method != http.MethodGet {
 		// Go's transport sends a request again when a kept connection had died.
-		req.Header.Set("Idempotency-Key", sqldb.NewID())
+		key := c.key
+		if key == "" {
+			key = sqldb.NewID()
+		}
+		req.Header.Set("Idempotency-Key", key)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -167,6 +167,7 @@ func (l *listeners) serve(ctx context.Context, h *house, log *slog.Logger, ready
 		handler http.Handler
 	}{{l.devices, h.server.Devices()}, {l.admin, h.server.Admin()}, {l.metrics, h.server.Metrics()}} {
 		srv := server.HTTPServer(s.handler, log)
+		srv.RegisterOnShutdown(h.server.EndStreams)
 		servers = append(servers, srv)
 		go func() {
 			if err := srv.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"ranzen/internal/sqldb"
+)
+
+// lines reads codes from standard input, one a line or separated by tabs.
+func (e env) lines() ([]string, error) {
+	b, err := io.ReadAll(io.LimitReader(e.stdin, maxFile))
+	if err != nil {
+		return nil, failedf("Standard input cannot be read: %s.", reasonOf(err))
+	}
+	out := []string{}
+	for _, s := range strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }) {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// ScanCmd is `ranzen scan`.
+type ScanCmd struct {
+	Remote
+	Delivery string `required:"" placeholder:"D" help:"The delivery that is unpacked."`
+}
+
+type scanDoc struct {
+	ID         string   `json:"id"`
+	Serial     string   `json:"serial"`
+	Tag        string   `json:"tag"`
+	Slot       string   `json:"slot"`
+	Kinds      []string `json:"kinds"`
+	Complete   bool     `json:"complete"`
+	WaitingFor string   `json:"waiting_for"`
+	Warnings   []struct {
+		Code string `json:"code"`
+		Text string `json:"text"`
+	} `json:"warnings"`
+	Next string `json:"next"`
+}
+
+// scanError is a code that was not taken, as --json shows it.
+type scanError struct {
+	Line  int      `json:"line"`
+	Texts []string `json:"texts"`
+	Code  string   `json:"code"`
+	Error string   `json:"error"`
+}
+
+// scanner is a session with a scanner: what came since the last complete one.
+type scanner struct {
+	*client
+	path    string
+	texts   []string
+	slot    string // the next slot, if the last one named one
+	scans   []scanDoc
+	errors  []scanError
+	waiting string
+}
+
+// maxScanned is how many codes one device may take; more is a muddle.
+const maxScanned = 8
+
+// Run reads codes until the input ends. A scanner types like a keyboard: each
+// code ends with Enter or Tab. Asset tag, serial number and slot come in any
+// order; where the slot stays out, the next one of the cart is taken.
+func (c *ScanCmd) Run(ctx context.Context, e env) error {
+	api, err := c.open(e)
+	if err != nil {
+		return err
+	}
+	var d deliveryDoc
+	if err := api.get(ctx, at("deliveries", c.Delivery), nil, &d); err != nil {
+		return err
+	}
+	s := &scanner{client: api, path: at("deliveries", c.Delivery, "scans"), scans: []scanDoc{}, errors: []scanError{}}
+	s.tell("Delivery %s: scan asset tag, serial number and slot. Also: undo, reset, quit.", d.Code)
+	in := bufio.NewScanner(e.stdin)
+	in.Split(splitCodes)
+	line := 0
+	for in.Scan() {
+		text := strings.TrimSpace(in.Text())
+		line++
+		if text == "" {
+			continue
+		}
+		if strings.EqualFold(text, "quit") {
+			break
+		}
+		if err := s.take(ctx, line, text); err != nil {
+			return err
+		}
+	}
+	if err := in.Err(); err != nil {
+		return failedf("Standard input cannot be read: %s.", reasonOf(err))
+	}
+	if api.json {
+		err = api.document(map[string]any{"scans": s.scans, "errors": s.errors})
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(s.texts) > 0:
+		return failedf("The last one is not complete: %s is missing.", s.waiting)
+	case len(s.errors) > 0:
+		return failedf("%s not taken.", count(int64(len(s.errors)), "code"))
+	}
+	return nil
+}
+
+// splitCodes ends a code at Enter or Tab.
+func splitCodes(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	for i, b := range data {
+		if b == '\n' || b == '\r' || b == '\t' {
+			return i + 1, data[:i], nil
+		}
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// tell writes a line for the person; with --json there is only the document.
+func (s *scanner) tell(format string, args ...any) {
+	if !s.json {
+		s.line(format, args...)
+	}
+}
+
+// take handles one code.
+func (s *scanner) take(ctx context.Context, line int, text string) error {
+	switch strings.ToLower(text) {
+	case "undo":
+		return s.undo(ctx, line)
+	case "reset":
+		s.texts, s.slot = nil, ""
+		s.tell("Begin again with this one.")
+		return nil
+	}
+	if len(s.texts) == 0 && s.slot != "" {
+		s.texts = append(s.texts, s.slot)
+	}
+	s.texts = append(s.texts, text)
+	doc, err := s.send(ctx)
+	if err != nil {
+		return s.refused(line, err)
+	}
+	s.waiting = doc.WaitingFor
+	if kinds := doc.Kinds; len(kinds) > 0 && kinds[len(kinds)-1] == "unknown" {
+		s.tell("?? %s is neither tag nor serial number nor slot.", plain(text))
+		s.texts = s.texts[:len(s.texts)-1]
+		s.errors = append(s.errors, scanError{line, []string{text}, "scan.unknown", "Neither tag nor serial number nor slot."})
+		return nil
+	}
+	if !doc.Complete {
+		if len(s.texts) >= maxScanned {
+			s.texts = nil
+			s.tell("!! Too many codes for one device. Begin again with this one.")
+			s.errors = append(s.errors, scanError{line, []string{text}, "scan.many", "Too many codes for one device."})
+			return nil
+		}
+		s.tell("   … now the %s", map[string]string{"tag": "asset tag", "serial": "serial number"}[doc.WaitingFor])
+		return nil
+	}
+	s.texts, s.slot = nil, doc.Next
+	s.scans = append(s.scans, doc)
+	s.tell("OK %s  %s  %s", doc.Tag, doc.Serial, doc.Slot)
+	for _, w := range doc.Warnings {
+		s.tell("   ! %s", w.Text)
+	}
+	if doc.Next != "" {
+		s.tell(">> next: %s", doc.Next)
+	}
+	return nil
+}
+
+// send asks the server about the codes so far. A connection that breaks is tried
+// again with the same key, so that nothing is kept twice.
+func (s *scanner) send(ctx context.Context) (doc scanDoc, err error) {
+	s.key = sqldb.NewID()
+	defer func() { s.key = "" }()
+	for try := 1; ; try++ {
+		s.docs = nil
+		err = s.post(ctx, s.path, map[string]any{"texts": s.texts}, &doc)
+		s.docs = nil
+		if _, answered := errors.AsType[*apiError](err); err == nil || answered || try == 5 || ctx.Err() != nil {
+			return doc, err
+		}
+		s.tell("   … no connection; trying again")
+		select {
+		case <-ctx.Done():
+			return doc, ctx.Err()
+		case <-time.After(time.Duration(try) * time.Second):
+		}
+	}
+}
+
+// refused tells why, drops the code that was refused, and goes on.
+func (s *scanner) refused(line int, err error) error {
+	a, answered := errors.AsType[*apiError](err)
+	if !answered || a.status != exitUsage && a.status != exitFailed || a.code == "" || strings.HasPrefix(a.code, "auth.") {
+		return err
+	}
+	s.tell("!! %s", a.text)
+	s.errors = append(s.errors, scanError{line, s.texts, a.code, a.text})
+	s.texts, s.waiting = nil, ""
+	return nil
+}
+
+func (s *scanner) undo(ctx context.Context, line int) error {
+	s.texts, s.slot = nil, ""
+	err := s.post(ctx, s.path+"/undo", map[string]any{}, nil)
+	s.docs = nil
+	if err != nil {
+		return s.refused(line, err)
+	}
+	if n := len(s.scans); n > 0 {
+		s.scans = s.scans[:n-1]
+	}
+	s.tell("The last one is taken back.")
+	return nil
+}
