@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ranzen/internal/fault"
+	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -61,8 +62,8 @@ const resolveSQL = `SELECT v.id FROM devices v WHERE v.id IN (
 	UNION SELECT device_id FROM enrollments WHERE udid = ?)`
 
 // Resolve gives the id of the tablet that ref names: by id, serial number,
-// asset tag or UDID. Serial numbers and UDIDs are typed by people: their case
-// does not matter. One of another tenant is as unknown as one that is not there;
+// asset tag or UDID. They are typed by people: their case does not matter, nor
+// does the check character of a tag when it is left out. One of another tenant is as unknown as one that is not there;
 // tenantID "" sees all.
 func (r *Room) Resolve(ctx context.Context, q sqldb.Queryer, tenantID, ref string) (string, error) {
 	ids, err := resolve(ctx, q, tenantID, ref)
@@ -77,12 +78,16 @@ func resolve(ctx context.Context, q sqldb.Queryer, tenantID, ref string) ([]stri
 		return nil, unknownDevice(ref)
 	}
 	ours, oursArgs := of(tenantID)
-	for _, s := range []string{ref, strings.ToUpper(ref)} {
+	upper, tag := strings.ToUpper(ref), ref
+	if normal, _, err := schools.CheckTag(ref); err == nil {
+		tag = normal
+	}
+	for _, s := range [][2]string{{ref, ref}, {upper, tag}} {
 		var ids []string
-		if err := q.Select(ctx, &ids, resolveSQL+ours, append([]any{ref, s, ref, s}, oursArgs...)...); err != nil {
+		if err := q.Select(ctx, &ids, resolveSQL+ours, append([]any{ref, s[0], s[1], s[0]}, oursArgs...)...); err != nil {
 			return nil, fmt.Errorf("find device: %w", err)
 		}
-		if len(ids) > 0 || s == strings.ToUpper(ref) {
+		if len(ids) > 0 || s == [2]string{upper, tag} {
 			return ids, nil
 		}
 	}
