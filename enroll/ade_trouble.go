@@ -125,3 +125,6 @@ func (r *Room) replacements(ctx context.Context, tok certs.ADEToken, secrets ade
 	}
 	return nil
 }
+
+// ADEForPeople tells whether a problem waits for a person rather than for Apple.
+func ADEForPeople(code string) bool { return code == adeTerms || code == adeRefused }

@@ -101,6 +101,16 @@ type keyed struct {
 // write registers an operation that changes something: rights before, then one
 // transaction with the change, its audit entry and the remembered answer.
 func write[I, O any](s *Server, api huma.API, op operation, do func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *I) (O, error)) {
+	writeAfter(s, api, op, func(context.Context, *I) (struct{}, error) { return struct{}{}, nil },
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *I, _ struct{}) (O, error) {
+			return do(ctx, tx, by, in)
+		})
+}
+
+// writeAfter is write with something to find out before the transaction, which
+// others may take their time for: what somebody else's server says.
+func writeAfter[I, P, O any](s *Server, api huma.API, op operation, before func(ctx context.Context, in *I) (P, error),
+	do func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *I, known P) (O, error)) {
 	h := s.document(op)
 	h.Parameters = append(h.Parameters, &huma.Param{
 		Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string"},
@@ -108,9 +118,13 @@ func write[I, O any](s *Server, api huma.API, op operation, do func(ctx context.
 	})
 	run := func(ctx context.Context, in *I) (v O, err error) {
 		a := askedOf(ctx)
+		known, err := before(ctx, in)
+		if err != nil {
+			return v, problemOf(ctx, err)
+		}
 		err = s.DB.Do(ctx, func(tx *sqldb.Tx) error {
 			return s.once(ctx, tx, a, op, &v, func() (err error) {
-				v, err = do(ctx, tx, a.person.Actor(), in)
+				v, err = do(ctx, tx, a.person.Actor(), in, known)
 				return err
 			})
 		})

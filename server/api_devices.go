@@ -172,6 +172,11 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 	if placeholder {
 		out.Warnings = append(out.Warnings, "There is no push certificate: iPads are not woken. See `ranzen push-cert request`.")
 	}
+	warnings, err := s.adeWarnings(ctx)
+	if err != nil {
+		return status{}, err
+	}
+	out.Warnings = append(out.Warnings, warnings...)
 	return out, nil
 }
 

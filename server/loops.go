@@ -31,6 +31,8 @@ func (s *Server) loops() []loop {
 		{"queue", 15 * time.Second, true, s.Queue.Sweep},
 		{"inventory", time.Minute, true, s.Enroll.QueueInventory},
 		{"renewals", 10 * time.Minute, true, s.Enroll.QueueRenewals},
+		{"ade-sync", 5 * time.Second, true, s.Enroll.SyncADE},
+		{"ade-assign", 5 * time.Second, true, s.Enroll.AssignADE},
 		{"certificates", time.Hour, true, s.Certs.Sweep},
 		{"answers", 10 * time.Minute, true, s.forgetAnswers},
 	}

@@ -120,7 +120,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 	if err := writeWhole(roots, d.apns.RootPEM(), 0o644); err != nil {
 		return err
 	}
-	at, err := appleAt(d.apns.URL(), roots)
+	at, err := appleAt(d.apns.URL(), "", roots)
 	if err != nil {
 		return err
 	}

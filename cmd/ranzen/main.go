@@ -148,6 +148,7 @@ type ServeCmd struct {
 	CertHeader    string   `env:"RANZEN_CERT_HEADER" placeholder:"NAME" help:"Header in which a trusted proxy hands on a tablet's certificate."`
 	LogLevel      string   `enum:"debug,info,warn,error" default:"info" env:"RANZEN_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
 	APNsURL       string   `name:"apns-url" env:"RANZEN_APNS_URL" placeholder:"URL" help:"Takes the place of Apple's push service, for tests and unusual networks."`
+	ADEURL        string   `name:"ade-url" env:"RANZEN_ADE_URL" placeholder:"URL" help:"Takes the place of Apple's device assignment service, for tests and unusual networks."`
 	AppleCA       string   `name:"apple-ca" env:"RANZEN_APPLE_CA" placeholder:"FILE" help:"Roots, PEM, that Apple's addresses are trusted by instead of the system's."`
 }
 

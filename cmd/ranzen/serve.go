@@ -26,7 +26,7 @@ func runServe(ctx context.Context, c *ServeCmd, e env) error {
 	if err != nil {
 		return err
 	}
-	at, err := appleAt(c.APNsURL, c.AppleCA)
+	at, err := appleAt(c.APNsURL, c.ADEURL, c.AppleCA)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"ranzen/certs"
 	"ranzen/enroll"
+	"ranzen/internal/apple/ade"
 	"ranzen/internal/apple/push"
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
@@ -36,6 +37,7 @@ type house struct {
 // appleServices is where Apple's services are. Empty: where Apple runs them.
 type appleServices struct {
 	pushURL string
+	adeURL  string
 	roots   *x509.CertPool
 	rootPEM []byte // the same, for the identities of iPads; nil: Apple's
 }
@@ -79,6 +81,7 @@ func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault 
 		DB: h.db, Clock: clk, Vault: vault, Certs: h.certs, Queue: h.queue, Schools: devices, Audit: trail, Log: log,
 		Marker:    enroll.MarkerFunc(h.mark), // profiles comes after enroll and is its marker
 		PublicURL: cfg.URL, Organization: cfg.Organization,
+		Apple: ade.New(ade.Config{URL: at.adeURL, Roots: at.roots, Clock: clk}), Anchors: h.anchors(cfg),
 	})
 	if err != nil {
 		return err
@@ -98,6 +101,15 @@ func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault 
 		},
 	})
 	return nil
+}
+
+// anchors are what iPads need beyond their built-in roots to trust the device
+// listener, already in Setup Assistant.
+func (h *house) anchors(cfg Config) [][]byte {
+	if cfg.TLS != tlsInternal {
+		return nil
+	}
+	return [][]byte{h.certs.Root().Raw}
 }
 
 func (h *house) mark(ctx context.Context, tx *sqldb.Tx, enrollmentIDs ...string) error {
@@ -137,8 +149,8 @@ func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (
 }
 
 // appleAt reads the roots that take the place of the system's.
-func appleAt(url, rootsFile string) (appleServices, error) {
-	at := appleServices{pushURL: url}
+func appleAt(pushURL, adeURL, rootsFile string) (appleServices, error) {
+	at := appleServices{pushURL: pushURL, adeURL: adeURL}
 	if rootsFile == "" {
 		return at, nil
 	}

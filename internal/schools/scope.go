@@ -32,6 +32,8 @@ func (r *Room) Called(ctx context.Context, q sqldb.Queryer, scopes []Scope) (map
 		"cart":   `SELECT c.id, c.tenant_id, s.code || '-' || c.code AS name FROM carts c JOIN sites s ON s.id = c.site_id WHERE c.id IN (?)`,
 		"group":  `SELECT g.id, g.tenant_id, g.name FROM device_groups g WHERE g.id IN (?)`,
 		"device": `SELECT d.id, d.tenant_id, d.serial AS name FROM devices d WHERE d.id IN (?)`,
+		// No scope of wishes for profiles and apps, but of those for enrollment profiles.
+		"delivery": `SELECT x.id, x.tenant_id, x.code AS name FROM deliveries x WHERE x.id IN (?)`,
 	}
 	ids := map[string][]string{}
 	for _, s := range scopes {
