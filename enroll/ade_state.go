@@ -51,7 +51,7 @@ func ADEStatuses() []string {
 
 const adeStatus = `CASE
 	WHEN a.removed_at IS NOT NULL THEN 'removed'
-	WHEN d.tenant_id IS NULL OR d.tenant_id <> a.tenant_id THEN 'other_tenant'
+	WHEN d.tenant_id <> a.tenant_id THEN 'other_tenant'
 	WHEN EXISTS (` + adeNewer + `) THEN 'moved'
 	WHEN y.missing > 0 AND a.run < y.full_run THEN 'missing'
 	WHEN p.id IS NULL THEN 'no_profile'
