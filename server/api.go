@@ -57,7 +57,7 @@ func (s *Server) document(op operation) huma.Operation {
 	s.rights[op.id] = op.right
 	h := huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Tags: []string{op.tag},
-		MaxBodyBytes: maxUpload + 1, // bounded before, in checked
+		MaxBodyBytes: mostOf(op.path) + 1, // bounded before, in checked
 		Extensions:   map[string]any{"x-right": string(op.right)},
 		Responses: map[string]*huma.Response{"default": {
 			Description: "What went wrong",

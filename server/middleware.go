@@ -16,6 +16,7 @@ import (
 	"ranzen/internal/auth"
 	"ranzen/internal/fault"
 	"ranzen/internal/schools"
+	"ranzen/internal/sheet"
 	"ranzen/internal/sqldb"
 	"ranzen/server/device"
 )
@@ -109,9 +110,10 @@ func checked(next http.Handler) http.Handler {
 			fail(w, r, fault.New(fault.Invalid, "idempotency.key", "An Idempotency-Key has at most 255 printable ASCII characters without spaces."))
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxUpload))
+		most := mostOf(strings.TrimPrefix(r.URL.Path, apiPrefix))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 		if _, big := errors.AsType[*http.MaxBytesError](err); big {
-			p := problemOf(r.Context(), fault.New(fault.Invalid, "request.too-large", "The request's body has more than %d MB.", maxUpload>>20))
+			p := problemOf(r.Context(), fault.New(fault.Invalid, "request.too-large", "The request's body has more than %d MB.", most>>20))
 			p.Status = http.StatusRequestEntityTooLarge
 			writeProblem(w, p)
 			return
@@ -131,6 +133,14 @@ func checked(next http.Handler) http.Handler {
 		a := &asked{key: key, hash: hex.EncodeToString(sum.Sum(nil))}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), askedKey{}, a)))
 	})
+}
+
+// mostOf is how large a body may be at an address of the API.
+func mostOf(path string) int64 {
+	if path == importPath {
+		return sheet.MaxFile
+	}
+	return maxUpload
 }
 
 // plainJSON tells whether no string in a JSON document can hold a NUL: neither

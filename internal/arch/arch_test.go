@@ -16,7 +16,7 @@ import (
 func floors() map[string]int {
 	return map[string]int{
 		"internal/fault": 0, "internal/clock": 0,
-		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/apple/ade": 1, "internal/print": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
+		"internal/mdm": 1, "internal/sqldb": 1, "internal/apple/push": 1, "internal/apple/ade": 1, "internal/print": 1, "internal/sheet": 1, "internal/sim/apple": 1, "internal/sim/tablet": 1,
 		"internal/sqldb/sqldbtest": 2, "internal/audit": 2,
 		"internal/auth":    3,
 		"internal/schools": 4, "certs": 4,
@@ -71,6 +71,8 @@ func fences() map[string][]string {
 		"github.com/skip2/go-qrcode":          {"internal/print", "server/device"},
 		"github.com/go-pdf/fpdf":              {"internal/print"},
 		"github.com/boombuler/barcode":        {"internal/print"},
+		"github.com/xuri/excelize/v2":         {"internal/sheet"},
+		"golang.org/x/text":                   {"internal/sheet"},
 		"golang.org/x/image":                  {"internal/print"},
 		"github.com/smallstep/certificates":   {"certs"},
 		"github.com/smallstep/pkcs7":          {"certs", "internal/sim/tablet"},
