@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -23,13 +24,15 @@ import (
 const (
 	boardEvery    = time.Second
 	boardBeat     = 15 * time.Second // proxies cut what is silent for longer
-	maxBoardViews = 200              // listeners of one process
+	maxBoardViews = 100              // listeners of one process
+	boardPatience = 10 * time.Second // for a listener that does not read; less than the grace of a shutdown
 )
 
 // boards are the live boards of this process. Each delivery that somebody looks
 // at is read once a second, however many look.
 type boards struct {
 	read func(context.Context, string) (views.Board, error)
+	log  *slog.Logger
 
 	mu        sync.Mutex
 	watched   map[string]*boardWatch
@@ -38,8 +41,8 @@ type boards struct {
 	once      sync.Once
 }
 
-func newBoards(read func(context.Context, string) (views.Board, error)) *boards {
-	return &boards{read: read, watched: map[string]*boardWatch{}, ended: make(chan struct{})}
+func newBoards(read func(context.Context, string) (views.Board, error), log *slog.Logger) *boards {
+	return &boards{read: read, log: log, watched: map[string]*boardWatch{}, ended: make(chan struct{})}
 }
 
 // boardWatch is one delivery's board as it was last read.
@@ -53,7 +56,6 @@ type boardWatch struct {
 	order  []string
 	gone   map[string]int // device -> when it left
 	totals views.BoardTotals
-	err    error
 	news   chan struct{} // closed at the next change
 }
 
@@ -70,7 +72,7 @@ func (b *boards) join(ctx context.Context, id string) (*boardWatch, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.listeners >= maxBoardViews {
-		return nil, fault.New(fault.Upstream, "board.many", "Too many live boards are open (%d). Close one, or look at the board without following it.", maxBoardViews)
+		return nil, fault.New(fault.Conflict, "board.many", "Too many live boards are open (%d). Close one, or look at the board without following it.", maxBoardViews)
 	}
 	b.listeners++
 	w := b.watched[id]
@@ -99,7 +101,12 @@ func (b *boards) watch(ctx context.Context, id string, w *boardWatch) {
 	defer tick.Stop()
 	for {
 		board, err := b.read(ctx, id)
-		w.take(board, err)
+		switch {
+		case err == nil:
+			w.take(board)
+		case ctx.Err() == nil: // meanwhile nothing changes, and listeners hear the beat
+			b.log.ErrorContext(ctx, "a live board cannot be read; it is tried again", "delivery", id, "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -111,13 +118,10 @@ func (b *boards) watch(ctx context.Context, id string, w *boardWatch) {
 }
 
 // take compares a board with the one before and wakes listeners if it differs.
-func (w *boardWatch) take(board views.Board, err error) {
+func (w *boardWatch) take(board views.Board) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, changed := w.seq+1, w.seq == 0
-	if w.err = err; err != nil {
-		return // the next one may be read again; meanwhile nothing changes
-	}
 	there := make(map[string]bool, len(board.Tiles))
 	order := make([]string, 0, len(board.Tiles))
 	for _, t := range board.Tiles {
@@ -177,7 +181,7 @@ func (s *Server) apiBoardEvents(api huma.API) {
 	op := operation{http.MethodGet, "/deliveries/{delivery}/board/events", "followBoard", auth.Look, "The staging board, live: server-sent events", "deliveries", false}
 	h := s.document(op)
 	h.Responses["200"] = &huma.Response{
-		Description: "Event `board` with the whole board, then events `tiles` with what changed and `gone` with devices that left",
+		Description: "Event `board` with the whole board, then events `tiles` with what changed and `gone` with devices that left. Who comes again begins with the whole board",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
 	}
 	huma.Register(api, h, func(ctx context.Context, in *OneDelivery) (*huma.StreamResponse, error) {
@@ -185,62 +189,82 @@ func (s *Server) apiBoardEvents(api huma.API) {
 		if err != nil {
 			return nil, problemOf(ctx, err)
 		}
+		watch, err := s.boards.join(ctx, d.ID)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			defer s.boards.leave(d.ID, watch)
 			r, w := humamux.Unwrap(hc)
-			if err := s.followBoard(r, w, d.ID); err != nil {
-				fail(w, r, err)
-			}
+			s.followBoard(r.Context(), &listener{w, http.NewResponseController(w)}, watch, func() bool {
+				return s.admit(r.Context(), r.Header.Get("Authorization"), op.right) == nil
+			})
 		}}, nil
 	})
 }
 
-// followBoard sends events until the listener leaves or the server ends. An error
-// is one from before the first byte.
-func (s *Server) followBoard(r *http.Request, w http.ResponseWriter, id string) error {
-	watch, err := s.boards.join(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	defer s.boards.leave(id, watch)
-	out := http.NewResponseController(w)
-	if err := out.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return fmt.Errorf("follow a board: %w", err)
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events to itself
-	w.WriteHeader(http.StatusOK)
+// followBoard sends events until the listener leaves, may no longer look, or the
+// server ends.
+func (s *Server) followBoard(ctx context.Context, l *listener, watch *boardWatch, mayLook func() bool) {
+	l.w.Header().Set("Content-Type", "text/event-stream")
+	l.w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events to itself
+	l.w.WriteHeader(http.StatusOK)
 	beat := time.NewTicker(boardBeat)
 	defer beat.Stop()
-	name, seq := "board", 0
-	for {
+	for name, seq, err := "board", 0, l.send(": \n\n"); err == nil; {
 		e, now, news := watch.since(seq)
 		if now > seq {
-			if writeEvent(w, out, name, now, e) != nil {
-				return nil // the listener left
+			if err = l.event(name, now, e); err != nil {
+				return
 			}
 			name, seq = "tiles", now
 		}
 		select {
 		case <-news:
 		case <-beat.C:
-			if _, err := io.WriteString(w, ": \n\n"); err != nil || out.Flush() != nil {
-				return nil
+			if !mayLook() { // its token ended meanwhile
+				return
 			}
-		case <-r.Context().Done():
-			return nil
+			err = l.send(": \n\n")
+		case <-ctx.Done():
+			return
 		case <-s.boards.ended:
-			return nil
+			return
 		}
 	}
 }
 
-func writeEvent(w io.Writer, out *http.ResponseController, name string, id int, e boardEvent) error {
+// listener is who follows a board.
+type listener struct {
+	w   http.ResponseWriter
+	out *http.ResponseController
+}
+
+func (l *listener) event(name string, id int, e boardEvent) error {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("write an event: %w", err)
 	}
-	if _, err := fmt.Fprintf(w, "event: %s\nid: %d\ndata: %s\n\n", name, id, text); err != nil {
+	return l.send(fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", name, id, text))
+}
+
+// send writes at once. The server's own deadline is for answers that end; who
+// does not read for boardPatience is let go by one that is long past.
+func (l *listener) send(text string) error {
+	if err := l.deadline(time.Time{}); err != nil {
 		return err
 	}
-	return out.Flush()
+	timer := time.AfterFunc(boardPatience, func() { _ = l.deadline(time.Unix(1, 0)) }) // the write tells
+	defer timer.Stop()
+	if _, err := io.WriteString(l.w, text); err != nil {
+		return err
+	}
+	return l.out.Flush()
+}
+
+func (l *listener) deadline(t time.Time) error {
+	if err := l.out.SetWriteDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("follow a board: %w", err)
+	}
+	return nil
 }

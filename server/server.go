@@ -60,7 +60,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{Deps: d, views: views.New(d.DB, d.Clock), rights: map[string]auth.Right{}}
 	s.metrics = s.newMetrics()
-	s.boards = newBoards(s.views.Board)
+	s.boards = newBoards(s.views.Board, d.Log)
 	s.devices = device.New(device.Deps{
 		DB: d.DB, Clock: d.Clock, Log: d.Log, Certs: d.Certs, Queue: d.Queue, Enroll: d.Enroll,
 		PublicURL: d.Config.PublicURL, Organization: d.Config.Organization,

@@ -15,10 +15,12 @@ type Compared struct {
 	AtApple          bool       `json:"at_apple" doc:"Apple assigns it to this server"`
 	ProfileConfirmed bool       `json:"profile_confirmed" doc:"Apple has the enrollment profile that it shall get"`
 	ScannedAt        *time.Time `json:"scanned_at" doc:"Held in hand"`
+	OrderNo          string     `json:"order_no" doc:"As Apple says, else as we know it"`
 	AssetTag         string     `json:"asset_tag"`
 	Name             string     `json:"name"`
 	AssetState       string     `json:"asset_state"`
 	OtherDelivery    string     `json:"other_delivery,omitempty" doc:"It is said to have come with this one too"`
+	Unasked          bool       `json:"unasked,omitempty" doc:"Apple has it under this delivery's order number; neither file nor scanner know it"`
 	Missing          []string   `json:"missing" enum:"file,apple,scan" doc:"Which side does not know it"`
 }
 
@@ -37,20 +39,29 @@ type ComparisonTotals struct {
 	Confirmed int `json:"profile_confirmed"`
 	Scanned   int `json:"scanned"`
 	Complete  int `json:"complete" doc:"Known to all three"`
+	Elsewhere int `json:"elsewhere" doc:"Said to have come with another delivery too"`
+	Unasked   int `json:"unasked" doc:"At Apple under this order number only"`
 }
 
+// compareSQL: the serial numbers are those that a side of the delivery names,
+// those of its devices, and those that Apple has under its order number and no
+// other delivery holds.
 const compareSQL = `
-	SELECT x.serial, l.listed_at, l.scanned_at, a.serial IS NOT NULL AS at_apple,
-		COALESCE(a.profile_uuid <> '' AND a.profile_uuid = a.wanted_uuid, FALSE) AS confirmed,
+	SELECT z.serial, l.listed_at, l.scanned_at, a.serial IS NOT NULL AS at_apple, ` + appleStatus + ` = 'confirmed' AS confirmed,
+		COALESCE(NULLIF(a.order_no, ''), d.order_no, '') AS order_no,
 		COALESCE(d.asset_tag, '') AS asset_tag, COALESCE(d.name, '') AS name, COALESCE(d.asset_state, '') AS asset_state,
-		COALESCE((SELECT MIN(y.code) FROM delivery_serials o JOIN deliveries y ON y.id = o.delivery_id
-			WHERE o.serial = x.serial AND o.delivery_id <> v.id AND y.tenant_id = v.tenant_id), '') AS other
+		l.serial IS NULL AND COALESCE(d.delivery_id, '') <> v.id AS unasked,
+		COALESCE((SELECT MIN(f.code) FROM deliveries f WHERE f.tenant_id = v.tenant_id AND f.id <> v.id AND (f.id = d.delivery_id
+			OR EXISTS (SELECT 1 FROM delivery_serials o WHERE o.delivery_id = f.id AND o.serial = z.serial))), '') AS other
 	FROM deliveries v
-	JOIN (SELECT s.serial FROM delivery_serials s WHERE s.delivery_id = ? UNION SELECT e.serial FROM devices e WHERE e.delivery_id = ?) x ON TRUE
-	LEFT JOIN delivery_serials l ON l.delivery_id = v.id AND l.serial = x.serial
-	LEFT JOIN devices d ON d.serial = x.serial AND d.tenant_id = v.tenant_id
-	LEFT JOIN ade_devices a ON a.serial = x.serial AND a.tenant_id = v.tenant_id AND a.removed_at IS NULL
-	WHERE v.id = ? ORDER BY x.serial`
+	JOIN (SELECT s.delivery_id, s.serial FROM delivery_serials s WHERE s.delivery_id = ?
+		UNION SELECT g.delivery_id, g.serial FROM devices g WHERE g.delivery_id = ?
+		UNION SELECT f.id, h.serial FROM deliveries f JOIN ade_devices h ON h.tenant_id = f.tenant_id AND h.order_no = f.order_no AND h.removed_at IS NULL
+			JOIN devices g ON g.serial = h.serial AND g.tenant_id = f.tenant_id AND g.delivery_id IS NULL
+			WHERE f.id = ? AND f.order_no <> '') z ON z.delivery_id = v.id
+	LEFT JOIN delivery_serials l ON l.delivery_id = v.id AND l.serial = z.serial
+	LEFT JOIN devices d ON d.serial = z.serial AND d.tenant_id = v.tenant_id` + appleJoin + `
+	WHERE v.id = ? ORDER BY z.serial`
 
 // Compare lays the three sides of a delivery beside each other: the reseller's
 // file, Apple, and what was scanned.
@@ -63,21 +74,21 @@ func (r *Room) Compare(ctx context.Context, deliveryID string) (Comparison, erro
 			ScannedAt sqldb.Time `db:"scanned_at"`
 			AtApple   bool       `db:"at_apple"`
 			Confirmed bool       `db:"confirmed"`
+			OrderNo   string     `db:"order_no"`
 			Tag       string     `db:"asset_tag"`
 			Name      string     `db:"name"`
 			State     string     `db:"asset_state"`
 			Other     string     `db:"other"`
+			Unasked   bool       `db:"unasked"`
 		}
-		if err := q.Select(ctx, &rows, compareSQL, deliveryID, deliveryID, deliveryID); err != nil {
+		if err := q.Select(ctx, &rows, compareSQL, deliveryID, deliveryID, deliveryID, deliveryID); err != nil {
 			return err
 		}
 		for _, row := range rows {
-			if n := len(out.Items); n > 0 && out.Items[n-1].Serial == row.Serial {
-				continue // two tokens claim it
-			}
 			c := Compared{
 				Serial: row.Serial, ListedAt: when(row.ListedAt), AtApple: row.AtApple, ProfileConfirmed: row.Confirmed, ScannedAt: when(row.ScannedAt),
-				AssetTag: row.Tag, Name: row.Name, AssetState: row.State, OtherDelivery: row.Other, Missing: []string{},
+				AssetTag: row.Tag, Name: row.Name, AssetState: row.State, OtherDelivery: row.Other,
+				OrderNo: row.OrderNo, Unasked: row.Unasked, Missing: []string{},
 			}
 			out.Totals.add(&c)
 			out.Items = append(out.Items, c)
@@ -108,5 +119,11 @@ func (t *ComparisonTotals) add(c *Compared) {
 	}
 	if len(c.Missing) == 0 {
 		t.Complete++
+	}
+	if c.OtherDelivery != "" {
+		t.Elsewhere++
+	}
+	if c.Unasked {
+		t.Unasked++
 	}
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -11,12 +12,20 @@ import (
 // room, and a person looks at the board now and then.
 const StallAfter = 10 * time.Minute
 
+// slowAfter is how long one item may be on its way, although the device says
+// again and again that it is at it.
+const slowAfter = 45 * time.Minute
+
+// updateTime is how long a device may take to update before it comes in. Ours:
+// some gigabytes to load, and two restarts.
+const updateTime = time.Hour
+
 // readyCharge is the battery with which a device may be handed out (0 to 1).
 const readyCharge = 0.5
 
 // tile judges one device. It has no other input than the row and the time, so
 // that every case can be tried.
-func (r boardRow) tile(now time.Time) Tile {
+func (r *boardRow) tile(now time.Time) Tile {
 	t := Tile{
 		DeviceID: r.DeviceID, Serial: r.Serial, Tag: r.Tag, Name: r.Name, Model: r.Model, OSVersion: r.OSVersion, Battery: r.battery(),
 		ProfilesDone: r.items["profile"].done, ProfilesWanted: r.items["profile"].wanted,
@@ -28,11 +37,11 @@ func (r boardRow) tile(now time.Time) Tile {
 	if at := r.progress(); !at.IsZero() {
 		t.Since = &at
 	}
-	t.State, t.Reason = r.judge(now, t)
+	t.State, t.Reason = r.judge(now, t.Battery)
 	return t
 }
 
-func (r boardRow) battery() *float64 {
+func (r *boardRow) battery() *float64 {
 	if r.Inventory == "" {
 		return nil
 	}
@@ -43,138 +52,168 @@ func (r boardRow) battery() *float64 {
 	return told.BatteryLevel
 }
 
+// all tells whether the device itself showed all that is wished of it.
+func (r *boardRow) all() bool {
+	p, a := r.items["profile"], r.items["app"]
+	return p.done == p.wanted && a.done == a.wanted
+}
+
 // progress is the newest evidence that something went on.
-func (r boardRow) progress() time.Time {
+func (r *boardRow) progress() time.Time {
 	return newest(r.BegunAt.Time, r.EnrolledAt.Time, r.ReleaseAt.Time, r.items["profile"].at, r.items["app"].at)
 }
 
-func (r boardRow) judge(now time.Time, t Tile) (string, *Reason) {
+func (r *boardRow) judge(now time.Time, battery *float64) (string, *Reason) {
 	switch {
 	case r.Held:
-		return "held", say("held", "Ein zweites iPad mit dieser Seriennummer hat sich angemeldet. Entscheiden Sie: ranzen hold list.",
+		return held, say("held", "Ein zweites iPad mit dieser Seriennummer hat sich angemeldet. Entscheiden Sie: ranzen hold list.",
 			"A second iPad enrolled with this serial number. Decide: ranzen hold list.")
 	case r.State == "enrolled":
-		return r.judgeEnrolled(now, t)
+		return r.judgeEnrolled(now, battery)
 	case r.State == "enrolling":
 		if now.Sub(r.progress()) > StallAfter {
-			return "stuck", say("enrolling", "Die Anmeldung brach ab. Schalten Sie das iPad aus und wieder ein; hilft das nicht, setzen Sie es zurück.",
-				"The enrollment broke off. Switch the iPad off and on; if that does not help, erase it.")
+			return stuck, say("enrolling", "Die Anmeldung brach vor %s ab. Schalten Sie das iPad aus und ein; hilft das nicht, setzen Sie es zurück.",
+				"The enrollment broke off %s ago. Switch the iPad off and on; if that does not help, erase it.", span(now, r.progress()))
 		}
-		return "enrolled", nil
-	case r.State == "unenrolled":
-		return "stuck", say("unenrolled", "Die Verwaltung wurde entfernt. Setzen Sie das iPad zurück und richten Sie es neu ein.",
+		return enrolled, nil
+	case r.State == "unenrolled" && !r.event.at.After(r.EndedAt.Time):
+		return stuck, say("unenrolled", "Die Verwaltung wurde entfernt. Setzen Sie das iPad zurück und richten Sie es neu ein.",
 			"The management was removed. Erase the iPad and set it up again.")
+	}
+	if r.event.at.After(r.EndedAt.Time) {
+		if state, why := r.judgeEvent(now); state != "" {
+			return state, why
+		}
 	}
 	return r.judgeOutside(now)
 }
 
-// judgeOutside is about a device that has not enrolled.
-func (r boardRow) judgeOutside(now time.Time) (string, *Reason) {
+// judgeEvent is about a device that asked to come in; "" when nothing of it
+// matters any more.
+func (r *boardRow) judgeEvent(now time.Time) (string, *Reason) {
+	since := span(now, r.event.at)
+	late := func(after time.Duration) bool { return now.Sub(r.event.at) > after }
 	switch r.event.action {
 	case "enrollment.refuse":
-		return "stuck", say("refused", "Der Server hat das iPad abgewiesen ("+r.event.reason+"). Steht es in Apple School Manager auf diesem Server?",
-			"The server turned the iPad away ("+r.event.reason+"). Is it assigned to this server in Apple School Manager?")
+		if r.event.reason == "setup.unexpected" && r.AtApple != "confirmed" {
+			state, why := r.judgeOutside(now)
+			if why == nil {
+				return state, nil
+			}
+			return stuck, say("refused", "Vor %s abgewiesen. %s", "Turned away %s ago. %s", since, text{why.TextDE, why.TextEN})
+		}
+		if r.event.reason == "setup.unexpected" {
+			return stuck, say("refused", "Vor %s abgewiesen, weil es nicht erwartet wurde. Inzwischen ist es bekannt: schalten Sie es aus und ein.",
+				"Turned away %s ago because it was not expected. It is known by now: switch it off and on.", since)
+		}
+		return stuck, say("refused", "Vor %s abgewiesen: %s Setzen Sie es zurück; kommt das wieder, prüfen Sie, wem das iPad gehört.",
+			"Turned away %s ago: %s Erase it; if it comes again, find out whose iPad it is.", since, refusedWords(r.event.reason))
 	case "setup.update":
-		if now.Sub(r.event.at) > time.Hour {
-			return "stuck", say("updating", "Es sollte zuerst auf iPadOS "+r.event.reason+" aktualisieren und hat sich seit einer Stunde nicht gemeldet. Prüfen Sie Strom und WLAN.",
-				"It was to update to iPadOS "+r.event.reason+" first and has not come back for an hour. Check power and Wi-Fi.")
+		if late(updateTime) {
+			return stuck, say("updating", "Es sollte zuerst auf iPadOS %s aktualisieren und kam seit %s nicht wieder. Prüfen Sie Strom und WLAN.",
+				"It was to update to iPadOS %s first and has not come back for %s. Check power and Wi-Fi.", r.event.reason, since)
 		}
-		return "profile_confirmed", say("updating", "Es aktualisiert zuerst auf iPadOS "+r.event.reason+".", "It updates to iPadOS "+r.event.reason+" first.")
+		return confirmed, say("updating", "Es aktualisiert zuerst auf iPadOS %s.", "It updates to iPadOS %s first.", r.event.reason)
 	case "setup.ask":
-		if now.Sub(r.event.at) > StallAfter && r.State != "erased" {
-			return "stuck", say("asked", "Es hat um "+clockOf(r.event.at)+" sein Anmeldeprofil geholt und kam nicht wieder. Prüfen Sie das WLAN und schalten Sie es aus und ein.",
-				"It fetched its enrollment profile at "+clockOf(r.event.at)+" and did not come back. Check the Wi-Fi, and switch it off and on.")
+		if late(StallAfter) {
+			return stuck, say("asked", "Es hat vor %s sein Anmeldeprofil geholt und kam nicht wieder. Prüfen Sie das WLAN und schalten Sie es aus und ein.",
+				"It fetched its enrollment profile %s ago and did not come back. Check the Wi-Fi, and switch it off and on.", since)
 		}
+		return confirmed, nil
+	}
+	return "", nil
+}
+
+// refusedWords are why the door turned a device away.
+func refusedWords(code string) text {
+	switch {
+	case code == "setup.replayed":
+		return text{"Seine Anfrage wurde schon einmal benutzt.", "Its request was used before."}
+	case strings.HasPrefix(code, "machine-info."):
+		return text{"Seine Angaben sind nicht von einem Gerät von Apple unterschrieben.", "What it says of itself is not signed by a device of Apple's."}
+	case code == "other-device":
+		return text{"Es kam mit dem Ausweis eines anderen Geräts.", "It came with the identity of another device."}
+	}
+	return text{"Es passt nicht zu dem, was erwartet wird.", "It does not fit what is expected."}
+}
+
+// judgeOutside is about a device that has not asked to come in: may it be
+// switched on?
+func (r *boardRow) judgeOutside(now time.Time) (string, *Reason) {
+	switch r.AtApple {
+	case "":
+		return known, say("not-at-apple", "Apple führt es nicht bei diesem Server. Noch nicht einschalten: weisen Sie es in Apple School Manager zu.",
+			"Apple does not have it on this server. Do not switch it on yet: assign it in Apple School Manager.")
+	case "confirmed":
+		return confirmed, nil
+	case "missing":
+		return known, say("missing", "In Apples letzter Liste steht es nicht mehr. Noch nicht einschalten; prüfen Sie es in Apple School Manager.",
+			"Apple's last list does not hold it any more. Do not switch it on yet; look into Apple School Manager.")
+	}
+	if !r.TokenEnds.IsZero() && !r.TokenEnds.After(now) {
+		return known, say("token-expired", "Das Server-Token ist abgelaufen. Noch nicht einschalten: holen Sie in Apple School Manager ein neues.",
+			"The server token has expired. Do not switch it on yet: get a new one in Apple School Manager.")
 	}
 	switch {
-	case !r.AtApple:
-		return "known", say("not-at-apple", "Apple kennt es nicht auf diesem Server. Noch nicht einschalten: weisen Sie es in Apple School Manager zu.",
-			"Apple does not have it on this server. Do not switch it on yet: assign it in Apple School Manager.")
-	case r.ProfileUUID != "" && r.ProfileUUID == r.WantedUUID:
-		return "profile_confirmed", nil
-	case r.Problem == "ade.terms":
-		return "known", say("terms", "Apple verlangt neue Bedingungen. Jemand mit der Rolle Administrator muss sie in Apple School Manager annehmen.",
-			"Apple wants new terms accepted. Somebody with the Administrator role must do so in Apple School Manager.")
-	case r.Problem != "":
-		return "known", say("apple", "Apple antwortet nicht wie erwartet ("+r.Problem+"). Noch nicht einschalten; sehen Sie nach mit: ranzen ade token show.",
-			"Apple does not answer as expected ("+r.Problem+"). Do not switch it on yet; see ranzen ade token show.")
-	case r.Result == "THROTTLED":
-		return "known", say("throttled", "Apple bremst die Zuweisung; nächster Versuch um "+clockOf(r.RetryAt.Time)+". Noch nicht einschalten.",
-			"Apple holds the assignment back; next try at "+clockOf(r.RetryAt.Time)+". Do not switch it on yet.")
-	case r.Result == "FAILED" || r.Result == "NOT_ACCESSIBLE":
-		return "known", say("not-assigned", "Apple hat das Profil nicht zugewiesen ("+r.Result+"). Noch nicht einschalten; es wird weiter versucht.",
-			"Apple did not assign the profile ("+r.Result+"). Do not switch it on yet; it is tried again.")
-	case r.WantedUUID == "":
-		return "known", say("no-profile", "Für dieses iPad ist kein Anmeldeprofil bestimmt. Noch nicht einschalten: ranzen ade profile assign.",
+	case r.AtApple == "no_profile":
+		return known, say("no-profile", "Für dieses iPad ist kein Anmeldeprofil bestimmt. Noch nicht einschalten: ranzen ade profile assign.",
 			"No enrollment profile is meant for it. Do not switch it on yet: ranzen ade profile assign.")
+	case r.AtApple == "refused":
+		return known, say("profile-refused", "Apple lehnt das Anmeldeprofil ab (%s). Noch nicht einschalten: ändern Sie das Profil.",
+			"Apple refuses the enrollment profile (%s). Do not switch it on yet: change the profile.", r.Refused)
+	case r.Problem != "":
+		return known, troubleAtApple(r.Problem)
+	case r.AtApple == "throttled":
+		return known, say("throttled", "Apple bremst die Zuweisung; nächster Versuch in %s. Noch nicht einschalten.",
+			"Apple holds the assignment back; next try in %s. Do not switch it on yet.", span(r.RetryAt.Time, now))
+	case r.AtApple == "failed":
+		return known, say("not-assigned", "Apple hat das Profil nicht zugewiesen (%s); nächster Versuch in %s. Noch nicht einschalten.",
+			"Apple did not assign the profile (%s); next try in %s. Do not switch it on yet.", r.Result, span(r.RetryAt.Time, now))
 	}
-	return "known", say("unconfirmed", "Apple hat das Anmeldeprofil noch nicht bestätigt. Noch nicht einschalten.",
+	return known, say("unconfirmed", "Apple hat das Anmeldeprofil noch nicht bestätigt. Noch nicht einschalten.",
 		"Apple has not confirmed the enrollment profile yet. Do not switch it on.")
 }
 
-// judgeEnrolled is about a device under management.
-func (r boardRow) judgeEnrolled(now time.Time, t Tile) (string, *Reason) {
-	wanted := t.ProfilesWanted + t.AppsWanted
-	all := t.ProfilesDone == t.ProfilesWanted && t.AppsDone == t.AppsWanted
-	stalled := now.Sub(r.progress()) > StallAfter
-	switch {
-	case r.Lost:
-		return "stuck", say("lost", "Es ist als verloren gemeldet.", "It is marked as lost.")
-	case r.trouble != "":
-		return "stuck", say("item", r.trouble, r.trouble)
-	case wanted == 0 && stalled:
-		return "stuck", say("nothing-wished", "Ihm ist nichts zugewiesen, kein Profil und keine App.", "Nothing is assigned to it, no profile and no app.")
-	case wanted == 0:
-		return "enrolled", nil
-	case all && r.Awaiting && stalled:
-		return "stuck", say("awaiting", "Alles ist da, aber es wartet im Einrichtungsassistenten auf die Freigabe. Schalten Sie es ein und prüfen Sie das WLAN.",
-			"All is there, but it waits in Setup Assistant for its release. Switch it on and check the Wi-Fi.")
-	case all && r.Awaiting:
-		return "apps", nil
-	case all && t.Battery != nil && *t.Battery < readyCharge:
-		return "apps", say("charge", fmt.Sprintf("Akku bei %.0f %%: laden Sie es auf 50 %%.", *t.Battery*100), fmt.Sprintf("Battery at %.0f %%: charge it to 50 %%.", *t.Battery*100))
-	case all:
-		return "ready", nil
-	case stalled:
-		return "stuck", r.stall(t)
-	case t.ProfilesDone < t.ProfilesWanted:
-		return "profiles", r.hindrance()
+func troubleAtApple(code string) *Reason {
+	switch code {
+	case "ade.terms":
+		return say("terms", "Apple verlangt neue Bedingungen. Jemand mit der Rolle Administrator muss sie in Apple School Manager annehmen.",
+			"Apple wants new terms accepted. Somebody with the Administrator role must do so in Apple School Manager.")
+	case "ade.refused":
+		return say("token-refused", "Apple nimmt das Server-Token nicht mehr. Holen Sie in Apple School Manager ein neues. Noch nicht einschalten.",
+			"Apple does not take the server token any more. Get a new one in Apple School Manager. Do not switch it on yet.")
 	}
-	return "apps", r.hindrance()
+	return say("apple", "Apple antwortet gerade nicht, wie es soll (%s); es wird weiter versucht. Noch nicht einschalten.",
+		"Apple does not answer as it should (%s); it is tried again. Do not switch it on yet.", code)
 }
 
-// hindrance is what slows a device down that goes on.
-func (r boardRow) hindrance() *Reason {
-	if r.putOff.IsZero() {
-		return nil
+func say(code, de, en string, args ...any) *Reason {
+	inGerman, inEnglish := make([]any, len(args)), make([]any, len(args))
+	for i, a := range args {
+		inGerman[i], inEnglish[i] = a, a
+		if t, both := a.(text); both {
+			inGerman[i], inEnglish[i] = t.de, t.en
+		}
 	}
-	return say("locked", "Es ist gesperrt (seit "+clockOf(r.putOff.Time)+"). Entsperren Sie es.", "It is locked (since "+clockOf(r.putOff.Time)+"). Unlock it.")
+	return &Reason{Code: code, TextDE: fmt.Sprintf(de, inGerman...), TextEN: fmt.Sprintf(en, inEnglish...)}
 }
 
-// stall is why nothing goes on; there always is an answer.
-func (r boardRow) stall(t Tile) *Reason {
-	if h := r.hindrance(); h != nil {
-		return h
-	}
-	missing := r.items["profile"].missing
-	if missing == "" {
-		missing = r.items["app"].missing
-	}
-	since := clockOf(r.progress())
-	if t.LastSeen == nil || t.LastSeen.Before(r.progress()) {
-		return say("silent", "Es meldet sich nicht mehr (zuletzt "+since+"). Schalten Sie es ein und prüfen Sie das WLAN. Es fehlt: "+missing+".",
-			"It no longer speaks (last at "+since+"). Switch it on and check the Wi-Fi. Missing: "+missing+".")
-	}
-	return say("no-progress", "Seit "+since+" kam nichts hinzu, obwohl es sich meldet. Es fehlt: "+missing+".",
-		"Nothing has come since "+since+", although it speaks. Missing: "+missing+".")
-}
+// text is the same in both languages.
+type text struct{ de, en string }
 
-func say(code, de, en string) *Reason { return &Reason{Code: code, TextDE: de, TextEN: en} }
-
-// clockOf is a time as the people in the room see it on the wall.
-func clockOf(t time.Time) string {
-	if t.IsZero() {
-		return "?"
+// span is how long it is from one moment to a later one, in units that read the
+// same in both languages.
+func span(later, earlier time.Time) string {
+	switch d := later.Sub(earlier); {
+	case earlier.IsZero() || later.IsZero():
+		return "? min"
+	case d < time.Minute:
+		return "< 1 min"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d/time.Minute))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d/time.Hour))
+	default:
+		return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
 	}
-	return t.Local().Format("15:04")
 }
