@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"ranzen/internal/sim/apple"
@@ -40,6 +41,7 @@ type demo struct {
 	dir    string
 	cfg    Config
 	apns   *apple.APNs
+	school *apple.School // Apple School Manager; nil where the story has none
 	api    *client
 	fleet  *fleet
 	begun  time.Time
@@ -49,6 +51,11 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, c *DemoCmd, e env) error {
+	if c.Devices == 0 {
+		if c.Devices = 30; c.School {
+			c.Devices = townDevices
+		}
+	}
 	if c.Devices < 1 || c.Devices > 20_000 {
 		return usagef("--devices is 1 to 20000.")
 	}
@@ -57,19 +64,25 @@ func runDemo(ctx context.Context, c *DemoCmd, e env) error {
 	}
 	d := &demo{env: e, cmd: c, begun: e.clock.Now(), result: demoResult{Devices: c.Devices}}
 	ctx, d.stop = context.WithCancel(ctx)
-	err := d.tell(ctx)
+	story := d.steps
+	if c.School {
+		story = (&schoolDemo{demo: d}).steps
+	}
+	err := d.tell(ctx, story())
 	if err == nil && !c.Once {
 		<-ctx.Done() // until Ctrl-C
 	}
 	return errors.Join(d.close(), err)
 }
 
-// tell is the story.
-func (d *demo) tell(ctx context.Context) error {
-	if err := d.open(ctx); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{d.prepare, d.enroll, d.deliver, d.lose, d.erase} {
+// steps are the story.
+func (d *demo) steps() []func(context.Context) error {
+	return []func(context.Context) error{d.open, d.prepare, d.enroll, d.deliver, d.lose, d.erase}
+}
+
+// tell goes through a story.
+func (d *demo) tell(ctx context.Context, steps []func(context.Context) error) error {
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -116,11 +129,15 @@ func (d *demo) open(ctx context.Context) (err error) {
 	if d.apns, err = apple.NewAPNs(apple.Options{Seed: d.cmd.Seed, Clock: d.clock}); err != nil {
 		return fmt.Errorf("start the simulated push service: %w", err)
 	}
+	trusted, adeURL := d.apns.RootPEM(), ""
+	if d.school != nil {
+		trusted, adeURL = append(trusted, d.school.RootPEM()...), d.school.URL()
+	}
 	roots := filepath.Join(d.dir, "demo-apple.pem")
-	if err := writeWhole(roots, d.apns.RootPEM(), 0o644); err != nil {
+	if err := writeWhole(roots, trusted, 0o644); err != nil {
 		return err
 	}
-	at, err := appleAt(d.apns.URL(), "", roots)
+	at, err := appleAt(d.apns.URL(), adeURL, roots)
 	if err != nil {
 		return err
 	}
@@ -186,6 +203,9 @@ func (d *demo) close() error {
 	if d.apns != nil {
 		_ = d.apns.Close() // its clients are gone
 	}
+	if d.school != nil {
+		_ = d.school.Close() // as above
+	}
 	if !d.cmd.Keep && d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))
 	}
@@ -212,7 +232,11 @@ func (d *demo) prepare(ctx context.Context) error {
 	d.say("A server with its own certificate authority, Apple's push service (simulated) and %d iPads (simulated).", d.cmd.Devices)
 	d.say("Enrollment link: %s\n", link.URL)
 	var err error
-	d.fleet, err = startFleet(ctx, d, link.ProfileURL)
+	supervised := "0.67"
+	if d.cmd.Devices < 4 {
+		supervised = "1" // somebody must be able to get lost
+	}
+	d.fleet, err = startFleet(ctx, d, "--url", link.ProfileURL, "--devices", strconv.Itoa(d.cmd.Devices), "--supervised", supervised)
 	return err
 }
 
@@ -249,7 +273,7 @@ func (d *demo) devices(ctx context.Context) ([]demoDevice, error) {
 // until waits for what done counts to reach want, and draws it.
 func (d *demo) until(ctx context.Context, what string, want int, done func() (int, error)) error {
 	bar := d.bar(what, want)
-	patience := d.clock.Now().Add(90*time.Second + time.Duration(d.cmd.Devices)*200*time.Millisecond)
+	patience := d.clock.Now().Add(90*time.Second + time.Duration(d.cmd.Devices)*600*time.Millisecond)
 	for {
 		n, err := done()
 		if err != nil {
@@ -267,11 +291,19 @@ func (d *demo) until(ctx context.Context, what string, want int, done func() (in
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-d.fleet.ended:
+		case err := <-d.gone():
 			return failedf("The simulated iPads stopped: %v.", err)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// gone tells when the iPads' process ends; before it begins, never.
+func (d *demo) gone() chan error {
+	if d.fleet == nil {
+		return nil
+	}
+	return d.fleet.ended
 }
 
 // enroll takes all iPads in.

@@ -41,9 +41,11 @@ type fleetEvent struct {
 
 // demoTablet is what an iPad itself says of itself, past the server.
 type demoTablet struct {
-	Serial string   `json:"serial"`
-	WiFi   []string `json:"wifi"`
-	Apps   []struct {
+	Serial   string     `json:"serial"`
+	WiFi     []string   `json:"wifi"`
+	Awaiting bool       `json:"awaiting"` // in Setup Assistant
+	Profiles []struct{} `json:"profiles"`
+	Apps     []struct {
 		BundleID string `json:"bundle_id"`
 		State    string `json:"state"`
 	} `json:"apps"`
@@ -61,19 +63,15 @@ func (t demoTablet) has(ssid, bundle string) bool {
 }
 
 // startFleet runs this program once more as `ranzen simulate`.
-func startFleet(ctx context.Context, d *demo, profileURL string) (*fleet, error) {
+func startFleet(ctx context.Context, d *demo, where ...string) (*fleet, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	supervised := "0.67"
-	if d.cmd.Devices < 4 {
-		supervised = "1" // somebody must be able to get lost
-	}
 	f := &fleet{ended: make(chan error, 1), seen: map[string]bool{}, shots: map[string]chan []demoTablet{}}
-	f.cmd = exec.CommandContext(ctx, self, "simulate", "--steered", "--url", profileURL, "--devices", strconv.Itoa(d.cmd.Devices), //nolint:gosec // ourselves
-		"--seed", strconv.FormatUint(d.cmd.Seed, 10), "--supervised", supervised, "--awkward", "0.05", "--poll", "20s",
-		"--ca", d.cfg.Path(rootFile), "--courier", d.apns.CourierURL())
+	args := append([]string{"simulate", "--steered", "--seed", strconv.FormatUint(d.cmd.Seed, 10), "--awkward", "0.05", "--poll", "20s",
+		"--ca", d.cfg.Path(rootFile), "--courier", d.apns.CourierURL()}, where...)
+	f.cmd = exec.CommandContext(ctx, self, args...) //nolint:gosec // ourselves
 	f.cmd.Stderr = d.stderr
 	f.cmd.WaitDelay = 5 * time.Second
 	if f.in, err = f.cmd.StdinPipe(); err != nil {

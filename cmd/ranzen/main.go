@@ -183,7 +183,8 @@ func (c *ServeCmd) config() (Config, error) {
 
 // DemoCmd is `ranzen demo`.
 type DemoCmd struct {
-	Devices int    `default:"30" placeholder:"N" help:"How many iPads to simulate."`
+	Devices int    `placeholder:"N" help:"How many iPads to simulate; default 30, or 170 with --school."`
+	School  bool   `help:"Tell the longer story of a delivery day: the iPads of a small town, from the pallet to the classroom, through a simulated Apple School Manager."`
 	Keep    bool   `help:"Keep the data directory."`
 	Data    string `placeholder:"DIR" help:"Where to keep it; a new or empty directory. With --keep, ranzen serve --data DIR goes on from there."`
 	Once    bool   `help:"End after the story; exit status 0 only if every step was observed on the iPads. The last line is JSON."`
