@@ -93,20 +93,20 @@ func (s *Server) apiScans(api huma.API) {
 			Scan string `json:"scan,omitempty" maxLength:"255" doc:"Its id; without: the last one that was not taken back"`
 		}
 	}
-	type undone struct {
+	type scanUndone struct {
 		Device string `json:"device" doc:"The device's id"`
 	}
 	write(s, api, operation{http.MethodPost, "/deliveries/{delivery}/scans/undo", "undoScan", auth.Change, "Take a scan back", "deliveries", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *undo) (undone, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *undo) (scanUndone, error) {
 			d, err := s.oneDelivery(ctx, tx, in.Delivery)
 			if err != nil {
-				return undone{}, err
+				return scanUndone{}, err
 			}
 			id, err := s.Schools.UndoScan(ctx, tx, by, d.ID, in.Body.Scan)
 			if err == nil {
 				err = s.moved(ctx, tx, id)
 			}
-			return undone{id}, err
+			return scanUndone{id}, err
 		})
 	type tagsIn struct {
 		OneDelivery
