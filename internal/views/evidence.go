@@ -49,9 +49,9 @@ func (r *Room) Evidence(ctx context.Context, q sqldb.Queryer, deviceID string) (
 	if err != nil {
 		return schools.Evidence{}, fmt.Errorf("gather evidence of erases: %w", err)
 	}
-	enrolled := row.State == "enrolled"
+	enrolled, told := row.State == "enrolled", boardRow{Inventory: row.Inventory}
 	return schools.Evidence{
 		Enrolled: enrolled, Converged: enrolled && !row.Awaiting && !row.Unplanned && row.Missing == 0,
-		Battery: boardRow{Inventory: row.Inventory}.battery(), ErasePending: row.ErasePending, ErasedAt: erased.Time,
+		Battery: told.battery(), ErasePending: row.ErasePending, ErasedAt: erased.Time,
 	}, nil
 }
