@@ -123,7 +123,7 @@ func describeCertificate(cert *x509.Certificate) string {
 	if _, err := topicOf(cert); err == nil {
 		return "the MDM push certificate, which is imported with `ranzen push-cert import`"
 	}
-	if strings.HasPrefix(cert.Subject.CommonName, "Ranzen ") && len(cert.Subject.Organization) == 1 && cert.Subject.Organization[0] == "Ranzen" {
+	if !cert.IsCA && strings.HasPrefix(cert.Subject.CommonName, "Ranzen ") && len(cert.Subject.Organization) == 1 && cert.Subject.Organization[0] == "Ranzen" {
 		return "the certificate that is uploaded to Apple School Manager; what is needed is the token that is downloaded after that"
 	}
 	return "a certificate"

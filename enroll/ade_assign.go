@@ -25,7 +25,7 @@ const (
 
 // When an assignment is tried again.
 const (
-	confirmAfter  = 5 * time.Second  // Apple is asked whether it is so
+	confirmAfter  = 2 * time.Second  // Apple is asked whether it is so
 	confirmAgain  = time.Minute      // and asked again
 	successRetry  = 10 * time.Minute // it said SUCCESS, and still does not have it
 	failedRetry   = 2 * time.Minute

@@ -98,6 +98,7 @@ func (s *Server) apiADE(api huma.API) {
 			if err != nil {
 				return nothing{}, err
 			}
+			tx.AfterCommit(func() { s.hurry(adeSync) })
 			return nothing{}, s.Enroll.RequestSync(ctx, tx, by, t.ID, in.Body.Full)
 		})
 	type accepted struct {
@@ -146,6 +147,7 @@ func (s *Server) apiADEImport(api huma.API) {
 		if err != nil {
 			return adeToken{}, err
 		}
+		tx.AfterCommit(func() { s.hurry(adeSync) })
 		t, err := s.Enroll.ImportToken(ctx, tx, by, o)
 		return adeTokenOf(t, enroll.ADESyncState{}, codes), err
 	}

@@ -117,6 +117,7 @@ func (s *Server) apiADEProfiles(api huma.API) {
 			if err := s.baseline(ctx, tx, p.TenantID, in.Body.Baseline); err != nil {
 				return adeProfile{}, err
 			}
+			tx.AfterCommit(func() { s.hurry(adeAssign) })
 			if p, err = s.Enroll.SetADEProfile(ctx, tx, by, own(ctx), p.ID, in.Body.spec()); err != nil {
 				return adeProfile{}, err
 			}
@@ -152,6 +153,7 @@ func (s *Server) apiADEWishes(api huma.API) {
 				if err != nil {
 					return nothing{}, err
 				}
+				tx.AfterCommit(func() { s.hurry(adeAssign) })
 				return nothing{}, do(ctx, tx, by, p, tenant, kind, scope)
 			})
 	}

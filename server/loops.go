@@ -31,8 +31,8 @@ func (s *Server) loops() []loop {
 		{"queue", 15 * time.Second, true, s.Queue.Sweep},
 		{"inventory", time.Minute, true, s.Enroll.QueueInventory},
 		{"renewals", 10 * time.Minute, true, s.Enroll.QueueRenewals},
-		{"ade-sync", 5 * time.Second, true, s.Enroll.SyncADE},
-		{"ade-assign", 5 * time.Second, true, s.Enroll.AssignADE},
+		{adeSync, 5 * time.Second, true, s.Enroll.SyncADE},
+		{adeAssign, 5 * time.Second, true, s.Enroll.AssignADE},
 		{"certificates", time.Hour, true, s.Certs.Sweep},
 		{"answers", 10 * time.Minute, true, s.forgetAnswers},
 	}
@@ -77,6 +77,24 @@ func (s *Server) keepAt(ctx context.Context, l loop, holder string) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.hurried[l.name]:
+		}
+	}
+}
+
+// Loops that people wait for.
+const (
+	adeSync   = "ade-sync"
+	adeAssign = "ade-assign"
+)
+
+// hurry makes a loop's turn come now, if this process does it; else it comes with
+// its period.
+func (s *Server) hurry(names ...string) {
+	for _, name := range names {
+		select {
+		case s.hurried[name] <- struct{}{}:
+		default: // it will come already
 		}
 	}
 }

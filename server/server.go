@@ -54,11 +54,13 @@ type Server struct {
 	admin   http.Handler
 	metrics *metrics
 	boards  *boards
+	hurried map[string]chan struct{} // loops whose turn people ask for
 }
 
 // New puts the server together. It starts nothing.
 func New(d Deps) *Server {
 	s := &Server{Deps: d, views: views.New(d.DB, d.Clock), rights: map[string]auth.Right{}}
+	s.hurried = map[string]chan struct{}{adeSync: make(chan struct{}, 1), adeAssign: make(chan struct{}, 1)}
 	s.metrics = s.newMetrics()
 	s.boards = newBoards(s.views.Board, d.Log)
 	s.devices = device.New(device.Deps{

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"ranzen/internal/sim/apple"
 )
 
 // stage is what a script has running.
@@ -18,6 +20,7 @@ type stage struct {
 	ctx     context.Context      // of the whole test
 	served  map[string]*exec.Cmd // by data directory
 	tablets map[string]*foreign  // by the name of the variable that holds the serial number
+	school  *apple.School
 }
 
 type stageKey struct{}
@@ -40,6 +43,7 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 // scriptCommands are what scripts can do beyond testscript's own.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"school": cmdSchool, "until": cmdUntil,
 		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField,
 	}
 }
