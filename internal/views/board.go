@@ -133,9 +133,9 @@ type boardEvent struct {
 	at             time.Time
 }
 
-// Board judges all devices of a delivery. It costs six statements, however many
-// devices there are, and two for each 500 that wait in Setup Assistant although
-// all that is wished of them is there.
+// Board judges all devices of a delivery. It costs seven statements, however
+// many devices there are, and two for each 500 that wait in Setup Assistant
+// although all that is wished of them is there.
 func (r *Room) Board(ctx context.Context, deliveryID string) (Board, error) {
 	b := Board{Tiles: []Tile{}}
 	err := r.db.Read(ctx, func(q sqldb.Queryer) error {

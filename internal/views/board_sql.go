@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,10 +66,7 @@ const there = `i.state = 'installed' AND i.observed IS NOT NULL`
 // among them.
 const wished = `
 	FROM devices d JOIN enrollments e ON e.device_id = d.id AND e.state = 'enrolled'
-	JOIN device_items i ON i.enrollment_id = e.id AND i.generation = e.generation AND i.desired IS NOT NULL
-	LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id
-	LEFT JOIN apps x ON i.item_kind = 'app' AND x.id = i.item_id
-	WHERE d.delivery_id = ?`
+	JOIN device_items i ON i.enrollment_id = e.id AND i.generation = e.generation AND i.desired IS NOT NULL`
 
 // countItems counts what is wished and what of it the devices showed.
 func countItems(ctx context.Context, q sqldb.Queryer, deliveryID string, rows map[string]*boardRow) error {
@@ -85,15 +83,43 @@ func countItems(ctx context.Context, q sqldb.Queryer, deliveryID string, rows ma
 	}
 	err := q.Select(ctx, &counts, `
 		SELECT i.enrollment_id, i.item_kind, COUNT(*) AS wanted, SUM(CASE WHEN `+there+` THEN 1 ELSE 0 END) AS done,
-			COALESCE(MIN(CASE WHEN `+there+` THEN NULL ELSE COALESCE(p.name, x.name, i.item_id) END), '') AS missing,
+			COALESCE(MIN(CASE WHEN `+there+` THEN NULL ELSE i.item_id END), '') AS missing,
 			MAX(i.sent_at) AS sent_at, MAX(i.acknowledged_at) AS acknowledged_at, MAX(i.observed_at) AS observed_at,
-			MIN(CASE WHEN `+there+` THEN NULL ELSE i.sent_at END) AS waits`+wished+` GROUP BY i.enrollment_id, i.item_kind`, deliveryID)
+			MIN(CASE WHEN `+there+` THEN NULL ELSE i.sent_at END) AS waits`+wished+`
+		WHERE d.delivery_id = ? GROUP BY i.enrollment_id, i.item_kind`, deliveryID)
 	if err != nil {
 		return fmt.Errorf("items: %w", err)
 	}
+	missing := map[string]string{}
+	for _, c := range counts {
+		if c.Missing != "" {
+			missing[c.Missing] = c.Missing
+		}
+	}
+	if err := nameItems(ctx, q, missing); err != nil {
+		return err
+	}
 	for _, c := range counts {
 		if row := rows[c.EnrollmentID]; row != nil {
-			row.items[c.Kind] = itemCount{c.Done, c.Wanted, c.Missing, newest(c.Sent.Time, c.Acknowledged.Time, c.Observed.Time), c.Waits.Time}
+			row.items[c.Kind] = itemCount{c.Done, c.Wanted, missing[c.Missing], newest(c.Sent.Time, c.Acknowledged.Time, c.Observed.Time), c.Waits.Time}
+		}
+	}
+	return nil
+}
+
+// nameItems gives profiles and apps their names; a whole fleet misses few.
+func nameItems(ctx context.Context, q sqldb.Queryer, names map[string]string) error {
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(names)), MaxPage) {
+		var rows []struct {
+			ID   string `db:"id"`
+			Name string `db:"name"`
+		}
+		err := q.Select(ctx, &rows, `SELECT p.id, p.name FROM profiles p WHERE p.id IN (?) UNION ALL SELECT x.id, x.name FROM apps x WHERE x.id IN (?)`, part, part)
+		if err != nil {
+			return fmt.Errorf("names of items: %w", err)
+		}
+		for _, row := range rows {
+			names[row.ID] = row.Name
 		}
 	}
 	return nil
@@ -112,7 +138,8 @@ func findTrouble(ctx context.Context, q sqldb.Queryer, deliveryID string, rows m
 	}
 	err := q.Select(ctx, &bad, `
 		SELECT i.enrollment_id, i.item_kind, COALESCE(p.name, x.name, i.item_id) AS name, i.state, i.reason, i.retry_at`+wished+`
-			AND i.state IN ('failed', 'blocked') ORDER BY i.state DESC, name DESC`, deliveryID)
+		LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id LEFT JOIN apps x ON i.item_kind = 'app' AND x.id = i.item_id
+		WHERE d.delivery_id = ? AND i.state IN ('failed', 'blocked') ORDER BY i.state DESC, name DESC`, deliveryID)
 	if err != nil {
 		return fmt.Errorf("failed items: %w", err)
 	}
@@ -169,20 +196,30 @@ func (r *Room) findLacks(ctx context.Context, q sqldb.Queryer, _ string, rows ma
 	return nil
 }
 
+// eventsSQL: refusals are told of a serial number, of a device, or of the
+// enrollment that it was to become.
+const eventsSQL = `
+	SELECT w.event, w.device_id, w.action, w.detail, w.at FROM (
+		SELECT v.id AS event, d.id AS device_id, v.action, v.detail, v.at FROM devices d
+		JOIN audit_events v ON v.subject = 'device:' || d.id WHERE d.delivery_id = ?
+		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d
+		JOIN audit_events v ON v.subject = 'serial:' || d.serial WHERE d.delivery_id = ?
+		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d JOIN ade_visits a ON a.device_id = d.id
+		JOIN audit_events v ON v.subject = 'enrollment:' || a.enrollment_id WHERE d.delivery_id = ?
+	) w
+	WHERE w.action IN ('enrollment.refuse', 'setup.update', 'setup.ask')
+		AND NOT EXISTS (SELECT 1 FROM enrollments e WHERE e.device_id = w.device_id AND e.state = 'enrolled') ORDER BY w.at, w.event`
+
 // findEvents reads what became of devices that asked to come in and are not.
 func findEvents(ctx context.Context, q sqldb.Queryer, deliveryID string, rows map[string]*boardRow) error {
-	const part = `
-		SELECT v.id, d.id AS device_id, v.action, v.detail, v.at FROM devices d JOIN audit_events v ON v.subject = `
-	const where = ` AND v.action IN ('enrollment.refuse', 'setup.update', 'setup.ask')
-		WHERE d.delivery_id = ? AND NOT EXISTS (SELECT 1 FROM enrollments e WHERE e.device_id = d.id AND e.state = 'enrolled')`
 	var events []struct {
-		ID       string     `db:"id"`
+		ID       string     `db:"event"`
 		DeviceID string     `db:"device_id"`
 		Action   string     `db:"action"`
 		Detail   string     `db:"detail"`
 		At       sqldb.Time `db:"at"`
 	}
-	err := q.Select(ctx, &events, part+`'device:' || d.id`+where+` UNION ALL`+part+`'serial:' || d.serial`+where+` ORDER BY at, id`, deliveryID, deliveryID)
+	err := q.Select(ctx, &events, eventsSQL, deliveryID, deliveryID, deliveryID)
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
