@@ -1,8 +1,8 @@
 // Package certs is who a tablet is: it issues identities, tells whose a
 // certificate is, and keeps in custody what must stay secret.
 //
-// It owns the tables ca_keys, certificates, challenges, crl, refusals and
-// push_certificates; nothing else writes them. The CA is smallstep's step CA,
+// It owns the tables ca_keys, certificates, challenges, crl, refusals,
+// push_certificates and ade_tokens; nothing else writes them. The CA is smallstep's step CA,
 // embedded; no step type leaves this package. All state is in the database, so
 // any number of processes may issue at once and a backup of the database holds
 // the CA. Private keys rest sealed with a key that is outside the database.
@@ -29,5 +29,5 @@
 //     expired or the clock of its owner is wrong: what an expired identity may
 //     do is the caller's decision, and it must be known to decide it.
 //   - The topic of the push certificate is pinned by the first import; another is
-//     refused.
+//     refused. So are organization and server of Apple's server tokens.
 package certs

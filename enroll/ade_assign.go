@@ -48,7 +48,7 @@ func (r *Room) AssignADE(ctx context.Context) error {
 	if err := r.rehash(ctx); err != nil {
 		return err
 	}
-	ids, err := adeTokensWith(ctx, r.DB)
+	ids, err := adeTokensToDo(ctx, r.DB)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (r *Room) assignToken(ctx context.Context, tokenID string) error {
 	}
 	confirm, err := r.toConfirm(ctx, tokenID, 1)
 	if err != nil || len(define)+len(assign)+len(confirm) == 0 {
-		return err
+		return err // all of it waits
 	}
 	tok, secrets, err := r.Certs.ADESecrets(ctx, r.DB, tokenID)
 	if fault.KindOf(err) == fault.NotFound {
@@ -118,16 +118,18 @@ func (r *Room) assignToken(ctx context.Context, tokenID string) error {
 			return err
 		}
 	}
-	for range assignRounds {
-		more, err := r.assignSome(ctx, tok, secrets)
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
+	for _, step := range []func(context.Context, certs.ADEToken, ade.Token) (bool, error){r.assignSome, r.confirm} {
+		for range assignRounds {
+			more, err := step(ctx, tok, secrets)
+			if err != nil {
+				return err
+			}
+			if !more {
+				break
+			}
 		}
 	}
-	return r.confirm(ctx, tok, secrets)
+	return nil
 }
 
 // define makes one profile at Apple. If the process dies between the answer and
@@ -252,16 +254,16 @@ func (r *Room) toConfirm(ctx context.Context, tokenID string, limit int) ([]stri
 }
 
 // confirm asks Apple about what it took orders for. Only its own list counts.
-func (r *Room) confirm(ctx context.Context, tok certs.ADEToken, secrets ade.Token) error {
+func (r *Room) confirm(ctx context.Context, tok certs.ADEToken, secrets ade.Token) (more bool, err error) {
 	serials, err := r.toConfirm(ctx, tok.ID, ade.MaxPage)
 	if err != nil || len(serials) == 0 {
-		return err
+		return false, err
 	}
 	details, err := r.Apple.Details(ctx, tok.Key(), secrets, serials)
 	if err != nil {
-		return r.stumble(ctx, tok, err, false)
+		return false, r.stumble(ctx, tok, err, false)
 	}
-	return r.DB.Do(ctx, func(tx *sqldb.Tx) error {
+	return len(serials) == ade.MaxPage, r.DB.Do(ctx, func(tx *sqldb.Tx) error {
 		known, err := adeKnown(ctx, tx, tok.ID, serials)
 		if err != nil {
 			return err

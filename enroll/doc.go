@@ -1,10 +1,11 @@
 // Package enroll is the tablet under management: how it comes in, what it says
 // of itself, what people order it to do, and how it goes.
 //
-// It owns the tables links, enrollments, contacts, inventory and locations;
-// nothing else writes them. It decides what a check-in message means and what
-// the commands of its own kinds say; when a command is handed over is decided
-// by package commands, and whose a certificate is by package certs.
+// It owns the tables links, enrollments, contacts, inventory, locations, holds and
+// those of Automated Device Enrollment but for the tokens; nothing else writes
+// them. It decides what a check-in message means and what the commands of its own
+// kinds say; when a command is handed over is decided by package commands, and
+// whose a certificate is by package certs.
 //
 // An enrollment is one UDID; its generation counts its lives. A new life and a
 // renewed identity look alike on the wire: what decides is the purpose that is
@@ -25,6 +26,11 @@
 //   - Nothing is asked of a tablet that cannot do it: Lost Mode of one that is
 //     not supervised, a location of one that is not lost.
 //   - A lost tablet that is enrolled again becomes lost again.
+//   - A page of Apple's list and the cursor behind it are stored together or not
+//     at all, and whatever order its events come in, the newest of a serial number
+//     counts. A list that is empty where it was full removes nothing.
+//   - Which enrollment profile an iPad gets is derived from rows; that it has it is
+//     Apple's word and not that we asked.
 //   - No person's name is stored: a DeviceName is compared with the one we set
 //     and forgotten.
 package enroll

@@ -154,11 +154,14 @@ func seenADE(ctx context.Context, tx *sqldb.Tx, tokenID string, serials []string
 	return nil
 }
 
-// adeTokensWith lists tokens that have devices.
-func adeTokensWith(ctx context.Context, q sqldb.Queryer) (ids []string, err error) {
-	err = q.Select(ctx, &ids, `SELECT DISTINCT a.token_id FROM ade_devices a WHERE a.removed_at IS NULL ORDER BY a.token_id`)
+// adeTokensToDo lists tokens with a device that has not what it is to get. It is
+// asked all the time, so it looks no closer than that.
+func adeTokensToDo(ctx context.Context, q sqldb.Queryer) (ids []string, err error) {
+	err = q.Select(ctx, &ids, `
+		SELECT DISTINCT a.token_id`+adeWanted+`
+		WHERE a.removed_at IS NULL AND d.tenant_id = a.tenant_id AND p.id IS NOT NULL AND NOT COALESCE(`+adeConfirmed+`, FALSE) ORDER BY a.token_id`)
 	if err != nil {
-		return nil, fmt.Errorf("read which server tokens have devices: %w", err)
+		return nil, fmt.Errorf("look which server tokens have something to do: %w", err)
 	}
 	return ids, nil
 }
