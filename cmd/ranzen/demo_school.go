@@ -31,7 +31,7 @@ func (d *schoolDemo) steps() []func(context.Context) error {
 // openSchool starts everything, Apple School Manager with it: awkward, as in life.
 func (d *schoolDemo) openSchool(ctx context.Context) (err error) {
 	d.school, err = apple.NewSchool(apple.SchoolOptions{Seed: d.cmd.Seed, Clock: d.clock, Faults: apple.SchoolFaults{
-		Broken: 0.05, Throttled: 0.03, Failed: 0.01, Doubled: 0.05, Shuffled: 0.2, RetryAfter: time.Second,
+		Broken: 0.05, Throttled: 0.03, Doubled: 0.05, Shuffled: 0.2, RetryAfter: time.Second,
 	}})
 	if err != nil {
 		return fmt.Errorf("start the simulated Apple School Manager: %w", err)
