@@ -84,6 +84,18 @@ func (s *Server) scope(ctx context.Context, q sqldb.Queryer, tenant, text string
 	case kind == "tenant":
 		t, err := s.Schools.TenantFor(ctx, q, tenant, ref)
 		return profiles.Scope{Kind: kind, ID: t.ID}, err
+	case kind == "school":
+		x, err := s.Schools.SchoolByRef(ctx, q, tenant, ref)
+		return profiles.Scope{Kind: kind, ID: x.ID}, err
+	case kind == "site":
+		x, err := s.Schools.SiteByRef(ctx, q, tenant, ref)
+		return profiles.Scope{Kind: kind, ID: x.ID}, err
+	case kind == "class":
+		x, err := s.Schools.ClassByRef(ctx, q, tenant, ref)
+		return profiles.Scope{Kind: kind, ID: x.ID}, err
+	case kind == "cart":
+		x, err := s.Schools.CartByRef(ctx, q, tenant, ref)
+		return profiles.Scope{Kind: kind, ID: x.ID}, err
 	case kind == "group":
 		g, err := s.Schools.GroupByName(ctx, q, tenant, ref)
 		return profiles.Scope{Kind: kind, ID: g.ID}, err

@@ -181,12 +181,16 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 }
 
 type deviceFilter struct {
-	Paged
+	PagedOf
 	Filter string `query:"filter" doc:"state:enrolled group:5a cart:SAT-K03 -os:17* library" maxLength:"1024"`
 }
 
 func (s *Server) listDevices(ctx context.Context, in *deviceFilter) (list[views.Device], error) {
-	items, next, err := s.views.Devices(ctx, own(ctx), in.Filter, in.page())
+	tenant, err := s.asTenant(ctx, s.DB, in.Tenant)
+	if err != nil {
+		return list[views.Device]{}, err
+	}
+	items, next, err := s.views.Devices(ctx, tenant, in.Filter, in.page())
 	return list[views.Device]{items, next}, err
 }
 

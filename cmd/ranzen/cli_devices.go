@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"sort"
 	"strings"
 	"time"
@@ -20,6 +19,13 @@ type deviceDoc struct {
 	Supervised *bool      `json:"supervised"`
 	State      string     `json:"enrollment_state"`
 	LastSeen   *time.Time `json:"last_seen"`
+	Tenant     string     `json:"tenant"`
+	AssetState string     `json:"asset_state"`
+	Delivery   string     `json:"delivery"`
+	Site       string     `json:"site"`
+	Cart       string     `json:"cart"`
+	Slot       int64      `json:"slot"`
+	Class      string     `json:"class"`
 	Groups     []string   `json:"groups"`
 	Items      []itemDoc  `json:"items"`
 }
@@ -37,12 +43,13 @@ type itemDoc struct {
 // DevicesCmd is `ranzen devices`.
 type DevicesCmd struct {
 	Remote
-	Filter string `placeholder:"EXPR" help:"Only those that fit: state:enrolled group:5a -os:17* library. Fields: state, group, serial, name, model, os, supervised, item, item-state, udid, asset."`
+	ForTenant
+	Filter string `placeholder:"EXPR" help:"Only those that fit: state:enrolled group:5a -os:17* library. Fields: state, group, serial, name, model, os, supervised, item, item-state, udid, asset, tenant, site, cart, class, delivery, asset-state."`
 }
 
 // Run prints all devices that fit.
 func (c *DevicesCmd) Run(ctx context.Context, e env) error {
-	q := url.Values{}
+	q := c.query()
 	if c.Filter != "" {
 		q.Set("filter", c.Filter)
 	}
@@ -80,6 +87,9 @@ func itemsInShort(items []itemDoc) string {
 type DeviceCmd struct {
 	Show          DeviceShowCmd     `cmd:"" help:"Show all that is known of a device."`
 	Timeline      DeviceTimelineCmd `cmd:"" help:"Tell all that happened to a device, oldest first."`
+	Place         DevicePlaceCmd    `cmd:"" help:"Say where a device belongs: cart and slot, site, class."`
+	State         DeviceStateCmd    `cmd:"" help:"Take a device on in its life as property: ready, defective, retired."`
+	Tag           DeviceTagCmd      `cmd:"" help:"Give a device its asset tag."`
 	Rename        DeviceRenameCmd   `cmd:"" help:"Give a device another name."`
 	Restart       DeviceRestartCmd  `cmd:"" help:"Restart devices."`
 	Refresh       DeviceRefreshCmd  `cmd:"" help:"Ask devices for their inventory now."`
@@ -150,6 +160,7 @@ func (d *detailDoc) tell(api *client) {
 		open = count(d.OpenCommands, "command")
 	}
 	api.facts("serial", d.Serial, "asset tag", d.AssetTag, "name", d.Name, "state", d.State, "lost since", momentOf(d.LostAt),
+		"tenant", d.Tenant, "asset state", d.AssetState, "site", d.Site, "cart", d.Cart, "slot", d.slot(), "class", d.Class, "delivery", d.Delivery,
 		"model", d.Model, "iPadOS", d.OSVersion, "supervised", yesNo(d.Supervised), "groups", strings.Join(d.Groups, ", "),
 		"last seen", api.agoOf(d.LastSeen), "waiting", open, "link", d.Link, "note", again,
 		"push", push, "certificate", cert, "udid", d.UDID, "id", d.ID)

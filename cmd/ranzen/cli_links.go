@@ -28,6 +28,7 @@ type linkDoc struct {
 // LinkCreateCmd is `ranzen link create`.
 type LinkCreateCmd struct {
 	Remote
+	ForTenant
 	Name    string   `required:"" placeholder:"TEXT" help:"What the link is for: \"delivery August\"."`
 	Group   string   `placeholder:"G" help:"Group that its iPads join."`
 	Expires duration `default:"72h" placeholder:"TIME" help:"How long it is open: 30m, 72h, 14d."`
@@ -47,7 +48,7 @@ func (c *LinkCreateCmd) Run(ctx context.Context, e env) error {
 		body["max_uses"] = c.MaxUses
 	}
 	var l linkDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, "/links", body, &l) }, func(api *client) {
+	return c.do(e, func(api *client) error { return api.post(ctx, "/links", c.into(body), &l) }, func(api *client) {
 		uses := "any number of times"
 		if l.MaxUses > 0 {
 			uses = count(l.MaxUses, "enrollment")
@@ -60,13 +61,16 @@ func (c *LinkCreateCmd) Run(ctx context.Context, e env) error {
 }
 
 // LinkListCmd is `ranzen link list`.
-type LinkListCmd struct{ Remote }
+type LinkListCmd struct {
+	Remote
+	ForTenant
+}
 
 // Run prints the links, newest first.
 func (c *LinkListCmd) Run(ctx context.Context, e env) error {
 	var links []linkDoc
 	return c.do(e, func(api *client) (err error) {
-		links, _, err = listing[linkDoc](ctx, api, "/links", nil, 0)
+		links, _, err = listing[linkDoc](ctx, api, "/links", c.query(), 0)
 		return err
 	}, func(api *client) {
 		t := newTable("ID", "NAME", "GROUP", "USES", "OPEN UNTIL", "STATE", "PAGE")
@@ -89,11 +93,14 @@ func (c *LinkListCmd) Run(ctx context.Context, e env) error {
 // LinkRevokeCmd is `ranzen link revoke`.
 type LinkRevokeCmd struct {
 	Remote
+	ForTenant
 	ID string `arg:"" help:"The link's id or name: see ranzen link list."`
 }
 
 // Run ends the link.
 func (c *LinkRevokeCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.post(ctx, at("links", c.ID, "revoke"), nil, nil) },
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery(at("links", c.ID, "revoke"), c.query()), nil, nil)
+	},
 		func(api *client) { api.line("The link is closed. iPads that came by it stay enrolled.") })
 }

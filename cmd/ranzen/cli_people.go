@@ -118,6 +118,7 @@ type UserCmd struct {
 type userDoc struct {
 	Name      string    `json:"name"`
 	Role      string    `json:"role"`
+	Tenant    string    `json:"tenant"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -126,12 +127,14 @@ type UserAddCmd struct {
 	Remote
 	Name string `arg:"" help:"Name without spaces."`
 	Role string `enum:"admin,viewer" default:"viewer" placeholder:"ROLE" help:"admin (may do everything) or viewer (may look)."`
+
+	Tenant string `placeholder:"T" help:"Code of the tenant to bind the account to: it sees nothing of others. Default: the provider's, who see all."`
 }
 
 // Run adds the person.
 func (c *UserAddCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, "/users", map[string]any{"name": c.Name, "role": c.Role}, nil)
+		return api.post(ctx, "/users", ForTenant{c.Tenant}.into(map[string]any{"name": c.Name, "role": c.Role}), nil)
 	}, func(api *client) {
 		api.line("%s is %s. Make a token with: ranzen token create --user %s --name PURPOSE", c.Name, c.Role, c.Name)
 	})
@@ -147,9 +150,9 @@ func (c *UserListCmd) Run(ctx context.Context, e env) error {
 		list, _, err = listing[userDoc](ctx, api, "/users", nil, 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "ROLE", "SINCE")
+		t := newTable("NAME", "ROLE", "TENANT", "SINCE")
 		for _, u := range list {
-			t.add(u.Name, u.Role, moment(u.CreatedAt))
+			t.add(u.Name, u.Role, u.Tenant, moment(u.CreatedAt))
 		}
 		api.print(t, "There is nobody.")
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ type ProfileCmd struct {
 
 type profileDoc struct {
 	ID         string    `json:"id"`
+	Tenant     string    `json:"tenant"`
 	Name       string    `json:"name"`
 	Identifier string    `json:"identifier"`
 	Version    int64     `json:"version"`
@@ -39,6 +39,7 @@ func tellProfile(p *profileDoc) func(api *client) {
 // ProfileAddCmd is `ranzen profile add`.
 type ProfileAddCmd struct {
 	Remote
+	ForTenant
 	File string `arg:"" help:"A .mobileconfig: XML or binary, signed or not. - is standard input."`
 	Name string `placeholder:"N" help:"Name to assign it by. Default: its PayloadDisplayName."`
 }
@@ -49,23 +50,20 @@ func (c *ProfileAddCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{}
+	q := c.query()
 	if c.Name != "" {
 		q.Set("name", c.Name)
 	}
-	path := "/profiles"
-	if len(q) > 0 {
-		path += "?" + q.Encode()
-	}
 	var p profileDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, path, upload{"application/x-apple-aspen-config", b}, &p)
+		return api.post(ctx, withQuery("/profiles", q), upload{"application/x-apple-aspen-config", b}, &p)
 	}, tellProfile(&p))
 }
 
 // ProfileWiFiCmd is `ranzen profile wifi`.
 type ProfileWiFiCmd struct {
 	Remote
+	ForTenant
 	Name         string `required:"" placeholder:"N" help:"Name to assign it by."`
 	SSID         string `required:"" name:"ssid" placeholder:"S" help:"Name of the network."`
 	PasswordFile string `placeholder:"F" help:"File whose only line is the password; - is standard input. Else it is asked for."`
@@ -95,7 +93,7 @@ func (c *ProfileWiFiCmd) Run(ctx context.Context, e env) error {
 		body["password"] = pass
 	}
 	var p profileDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/wifi", body, &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/wifi", c.into(body), &p) }, tellProfile(&p))
 }
 
 func (e env) password(file string) (string, error) {
@@ -110,6 +108,7 @@ func (e env) password(file string) (string, error) {
 // ProfileRestrictionsCmd is `ranzen profile restrictions`.
 type ProfileRestrictionsCmd struct {
 	Remote
+	ForTenant
 	Name string            `required:"" placeholder:"N" help:"Name to assign it by."`
 	Set  map[string]string `placeholder:"KEY=VALUE" help:"One of Apple's restriction keys: allowCamera=false. May be there many times."`
 	File string            `placeholder:"FILE" help:"Restrictions as one JSON object."`
@@ -135,7 +134,7 @@ func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
 	}
 	var p profileDoc
 	body := map[string]any{"name": c.Name, "restrictions": keys}
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/restrictions", body, &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/restrictions", c.into(body), &p) }, tellProfile(&p))
 }
 
 // valueOf reads true, false, numbers, and else text.
@@ -152,6 +151,7 @@ func valueOf(s string) any {
 // ProfileWebClipCmd is `ranzen profile webclip`.
 type ProfileWebClipCmd struct {
 	Remote
+	ForTenant
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
 	Label     string `required:"" placeholder:"TEXT" help:"What stands below the icon."`
 	URL       string `required:"" name:"url" placeholder:"URL" help:"The address it opens."`
@@ -171,12 +171,13 @@ func (c *ProfileWebClipCmd) Run(ctx context.Context, e env) error {
 		body["icon"] = b
 	}
 	var p profileDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/webclip", body, &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/webclip", c.into(body), &p) }, tellProfile(&p))
 }
 
 // ProfileCertificateCmd is `ranzen profile certificate`.
 type ProfileCertificateCmd struct {
 	Remote
+	ForTenant
 	Name string `required:"" placeholder:"N" help:"Name to assign it by."`
 	File string `arg:"" help:"The certificate, PEM or DER."`
 }
@@ -189,22 +190,25 @@ func (c *ProfileCertificateCmd) Run(ctx context.Context, e env) error {
 	}
 	var p profileDoc
 	body := map[string]any{"name": c.Name, "certificate": b}
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/certificate", body, &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/certificate", c.into(body), &p) }, tellProfile(&p))
 }
 
 // ProfileListCmd is `ranzen profile list`.
-type ProfileListCmd struct{ Remote }
+type ProfileListCmd struct {
+	Remote
+	ForTenant
+}
 
 // Run prints the profiles.
 func (c *ProfileListCmd) Run(ctx context.Context, e env) error {
 	var list []profileDoc
 	return c.do(e, func(api *client) (err error) {
-		list, _, err = listing[profileDoc](ctx, api, "/profiles", nil, 0)
+		list, _, err = listing[profileDoc](ctx, api, "/profiles", c.query(), 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "VERSION", "PAYLOADS", "IDENTIFIER", "CHANGED")
+		t := newTable("NAME", "TENANT", "VERSION", "PAYLOADS", "IDENTIFIER", "CHANGED")
 		for _, p := range list {
-			t.add(p.Name, fmt.Sprint(p.Version), strings.Join(p.Payloads, ","), p.Identifier, api.ago(p.UpdatedAt))
+			t.add(p.Name, p.Tenant, fmt.Sprint(p.Version), strings.Join(p.Payloads, ","), p.Identifier, api.ago(p.UpdatedAt))
 		}
 		api.print(t, "There are no profiles.")
 	})
@@ -213,13 +217,14 @@ func (c *ProfileListCmd) Run(ctx context.Context, e env) error {
 // ProfileShowCmd is `ranzen profile show`.
 type ProfileShowCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The profile's name."`
 }
 
 // Run prints the profile without its secrets.
 func (c *ProfileShowCmd) Run(ctx context.Context, e env) error {
 	var p profileDoc
-	return c.do(e, func(api *client) error { return api.get(ctx, at("profiles", c.Name), nil, &p) }, func(api *client) {
+	return c.do(e, func(api *client) error { return api.get(ctx, at("profiles", c.Name), c.query(), &p) }, func(api *client) {
 		api.facts("name", p.Name, "version", fmt.Sprint(p.Version), "identifier", p.Identifier, "payloads", strings.Join(p.Payloads, ", "), "changed", moment(p.UpdatedAt), "id", p.ID)
 	})
 }
@@ -227,11 +232,12 @@ func (c *ProfileShowCmd) Run(ctx context.Context, e env) error {
 // ProfileRemoveCmd is `ranzen profile remove`.
 type ProfileRemoveCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The profile's name."`
 }
 
 // Run removes the profile.
 func (c *ProfileRemoveCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.delete(ctx, at("profiles", c.Name)) },
+	return c.do(e, func(api *client) error { return api.delete(ctx, withQuery(at("profiles", c.Name), c.query())) },
 		func(api *client) { api.line("Profile %s is removed.", c.Name) })
 }

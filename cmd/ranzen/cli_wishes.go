@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,7 @@ type AppCmd struct {
 }
 
 type appDoc struct {
+	Tenant   string `json:"tenant"`
 	Name     string `json:"name"`
 	AdamID   string `json:"adam_id"`
 	BundleID string `json:"bundle_id"`
@@ -23,6 +25,7 @@ type appDoc struct {
 // AppAddCmd is `ranzen app add`.
 type AppAddCmd struct {
 	Remote
+	ForTenant
 	Name     string `required:"" placeholder:"N" help:"Name to assign it by."`
 	AdamID   string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
 	BundleID string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
@@ -31,25 +34,28 @@ type AppAddCmd struct {
 // Run adds the app.
 func (c *AppAddCmd) Run(ctx context.Context, e env) error {
 	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID}
-	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", body, nil) },
+	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", c.into(body), nil) },
 		func(api *client) {
 			api.line("App %s is known. Assign it with: ranzen assign %s --to SCOPE", c.Name, c.Name)
 		})
 }
 
 // AppListCmd is `ranzen app list`.
-type AppListCmd struct{ Remote }
+type AppListCmd struct {
+	Remote
+	ForTenant
+}
 
 // Run prints the apps.
 func (c *AppListCmd) Run(ctx context.Context, e env) error {
 	var list []appDoc
 	return c.do(e, func(api *client) (err error) {
-		list, _, err = listing[appDoc](ctx, api, "/apps", nil, 0)
+		list, _, err = listing[appDoc](ctx, api, "/apps", c.query(), 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "ADAM ID", "BUNDLE ID")
+		t := newTable("NAME", "TENANT", "ADAM ID", "BUNDLE ID")
 		for _, a := range list {
-			t.add(a.Name, a.AdamID, a.BundleID)
+			t.add(a.Name, a.Tenant, a.AdamID, a.BundleID)
 		}
 		api.print(t, "There are no apps.")
 	})
@@ -58,12 +64,13 @@ func (c *AppListCmd) Run(ctx context.Context, e env) error {
 // AppRemoveCmd is `ranzen app remove`.
 type AppRemoveCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The app's name."`
 }
 
 // Run removes the app.
 func (c *AppRemoveCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.delete(ctx, at("apps", c.Name)) },
+	return c.do(e, func(api *client) error { return api.delete(ctx, withQuery(at("apps", c.Name), c.query())) },
 		func(api *client) { api.line("App %s is removed.", c.Name) })
 }
 
@@ -78,6 +85,7 @@ type GroupCmd struct {
 
 type groupDoc struct {
 	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant"`
 	Name      string    `json:"name"`
 	Devices   int64     `json:"devices"`
 	CreatedAt time.Time `json:"created_at"`
@@ -86,28 +94,32 @@ type groupDoc struct {
 // GroupCreateCmd is `ranzen group create`.
 type GroupCreateCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The group's name."`
 }
 
 // Run makes the group.
 func (c *GroupCreateCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.post(ctx, "/groups", map[string]any{"name": c.Name}, nil) },
+	return c.do(e, func(api *client) error { return api.post(ctx, "/groups", c.into(map[string]any{"name": c.Name}), nil) },
 		func(api *client) { api.line("Group %s is there.", c.Name) })
 }
 
 // GroupListCmd is `ranzen group list`.
-type GroupListCmd struct{ Remote }
+type GroupListCmd struct {
+	Remote
+	ForTenant
+}
 
 // Run prints the groups.
 func (c *GroupListCmd) Run(ctx context.Context, e env) error {
 	var list []groupDoc
 	return c.do(e, func(api *client) (err error) {
-		list, _, err = listing[groupDoc](ctx, api, "/groups", nil, 0)
+		list, _, err = listing[groupDoc](ctx, api, "/groups", c.query(), 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "DEVICES")
+		t := newTable("NAME", "TENANT", "DEVICES")
 		for _, g := range list {
-			t.add(g.Name, fmt.Sprint(g.Devices))
+			t.add(g.Name, g.Tenant, fmt.Sprint(g.Devices))
 		}
 		api.print(t, "There are no groups.")
 	})
@@ -116,6 +128,7 @@ func (c *GroupListCmd) Run(ctx context.Context, e env) error {
 // GroupAddCmd is `ranzen group add`.
 type GroupAddCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The group's name."`
 	Many
 }
@@ -123,13 +136,14 @@ type GroupAddCmd struct {
 // Run adds all or none.
 func (c *GroupAddCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, at("groups", c.Name, "add"), map[string]any{"devices": c.IDs}, nil)
+		return api.post(ctx, withQuery(at("groups", c.Name, "add"), c.query()), map[string]any{"devices": c.IDs}, nil)
 	}, func(api *client) { api.line("%s now in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
 }
 
 // GroupDropCmd is `ranzen group drop`.
 type GroupDropCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The group's name."`
 	Many
 }
@@ -137,36 +151,39 @@ type GroupDropCmd struct {
 // Run drops all or none.
 func (c *GroupDropCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, at("groups", c.Name, "drop"), map[string]any{"devices": c.IDs}, nil)
+		return api.post(ctx, withQuery(at("groups", c.Name, "drop"), c.query()), map[string]any{"devices": c.IDs}, nil)
 	}, func(api *client) { api.line("%s no longer in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
 }
 
 // GroupRemoveCmd is `ranzen group remove`.
 type GroupRemoveCmd struct {
 	Remote
+	ForTenant
 	Name string `arg:"" help:"The group's name."`
 }
 
 // Run removes the group.
 func (c *GroupRemoveCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.delete(ctx, at("groups", c.Name)) },
+	return c.do(e, func(api *client) error { return api.delete(ctx, withQuery(at("groups", c.Name), c.query())) },
 		func(api *client) { api.line("Group %s is removed.", c.Name) })
 }
 
 // AssignCmd is `ranzen assign`.
 type AssignCmd struct {
 	Remote
+	ForTenant
 	Names []string `arg:"" name:"name" help:"Profiles and apps."`
-	To    string   `required:"" placeholder:"SCOPE" help:"all, group:G or device:ID."`
+	To    string   `required:"" placeholder:"SCOPE" help:"all, tenant:T, school:S, site:S, class:C, cart:K, group:G or device:ID."`
 }
 
 // checkScope refuses what cannot be a scope, before anything is sent.
 func checkScope(s string) error {
 	kind, id, has := strings.Cut(s, ":")
-	if s == "all" || has && id != "" && (kind == "group" || kind == "device") {
+	kinds := []string{"tenant", "school", "site", "class", "cart", "group", "device"}
+	if s == "all" || has && id != "" && slices.Contains(kinds, kind) {
 		return nil
 	}
-	return usagef("%q is no scope: write all, group:NAME or device:ID.", plain(s))
+	return usagef("%q is no scope: write all, tenant:T, school:S, site:S, class:C, cart:K, group:NAME or device:ID.", plain(s))
 }
 
 type assignedDoc struct {
@@ -180,7 +197,7 @@ func (c *AssignCmd) Run(ctx context.Context, e env) error {
 	}
 	var doc assignedDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, "/assignments", map[string]any{"names": c.Names, "to": c.To}, &doc)
+		return api.post(ctx, "/assignments", c.into(map[string]any{"names": c.Names, "to": c.To}), &doc)
 	}, func(api *client) {
 		api.line("%s: assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.To, count(doc.Devices, "device"))
 	})
@@ -189,8 +206,9 @@ func (c *AssignCmd) Run(ctx context.Context, e env) error {
 // UnassignCmd is `ranzen unassign`.
 type UnassignCmd struct {
 	Remote
+	ForTenant
 	Names []string `arg:"" name:"name" help:"Profiles and apps."`
-	From  string   `required:"" aliases:"to" placeholder:"SCOPE" help:"all, group:G or device:ID."`
+	From  string   `required:"" aliases:"to" placeholder:"SCOPE" help:"all, tenant:T, school:S, site:S, class:C, cart:K, group:G or device:ID."`
 }
 
 // Run takes all assignments away or none.
@@ -200,7 +218,7 @@ func (c *UnassignCmd) Run(ctx context.Context, e env) error {
 	}
 	var doc assignedDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, "/assignments/remove", map[string]any{"names": c.Names, "to": c.From}, &doc)
+		return api.post(ctx, "/assignments/remove", c.into(map[string]any{"names": c.Names, "to": c.From}), &doc)
 	}, func(api *client) {
 		api.line("%s: no longer assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.From, count(doc.Devices, "device"))
 	})
@@ -212,7 +230,10 @@ type AssignmentCmd struct {
 }
 
 // AssignmentListCmd is `ranzen assignment list`.
-type AssignmentListCmd struct{ Remote }
+type AssignmentListCmd struct {
+	Remote
+	ForTenant
+}
 
 type assignmentDoc struct {
 	Kind      string    `json:"kind"`
@@ -226,7 +247,7 @@ type assignmentDoc struct {
 func (c *AssignmentListCmd) Run(ctx context.Context, e env) error {
 	var list []assignmentDoc
 	return c.do(e, func(api *client) (err error) {
-		list, _, err = listing[assignmentDoc](ctx, api, "/assignments", nil, 0)
+		list, _, err = listing[assignmentDoc](ctx, api, "/assignments", c.query(), 0)
 		return err
 	}, func(api *client) {
 		t := newTable("KIND", "NAME", "TO", "BY", "SINCE")

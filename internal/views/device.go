@@ -129,6 +129,11 @@ func (r *Room) Device(ctx context.Context, tenantID, ref string) (Detail, error)
 	return d, err
 }
 
+// DeviceIn shows the device with this id as the caller's transaction has it.
+func (r *Room) DeviceIn(ctx context.Context, q sqldb.Queryer, id string) (Detail, error) {
+	return r.detail(ctx, q, id)
+}
+
 type detailRow struct {
 	CreatedAt   sqldb.Time `db:"created_at"`
 	Link        string     `db:"link"`
