@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
 	"ranzen/internal/schools"
+	"ranzen/internal/sheet"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
 )
@@ -100,6 +102,7 @@ func (s *Server) apiDeliveries(api huma.API) {
 			}
 			return s.views.Board(ctx, d.ID)
 		})
+	s.apiMissing(api)
 	s.apiBoardEvents(api)
 	s.apiScans(api)
 	s.apiPrint(api)
@@ -151,4 +154,41 @@ func (s *Server) setDelivery(ctx context.Context, tx *sqldb.Tx, by audit.Actor, 
 	}
 	d, err = s.Schools.DeliveryByRef(ctx, tx, d.TenantID, d.ID)
 	return deliveryOf(d), err
+}
+
+type missingOf struct {
+	OneDelivery
+	InLanguage
+}
+
+// apiMissing is what the reseller gets to see of a comparison: serial numbers and
+// who lacks them, and nothing of what became of the devices here.
+func (s *Server) apiMissing(api huma.API) {
+	h := s.document(operation{http.MethodGet, "/deliveries/{delivery}/missing.csv", "exportMissing", auth.Look, "What is missing of a delivery, and where, as a file for the reseller", "deliveries", false})
+	h.Responses["200"] = &huma.Response{Description: "The file", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}}}
+	huma.Register(api, h, func(ctx context.Context, in *missingOf) (*file, error) {
+		d, err := s.oneDelivery(ctx, s.DB, in.Delivery)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		c, err := s.views.Compare(ctx, d.ID)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		header, words := []string{"Seriennummer", "Bestellnummer", "In Ihrer Liste", "In Apple School Manager", "Im Karton"}, map[bool]string{true: "ja", false: "FEHLT"}
+		if in.Lang == "en" {
+			header, words = []string{"Serial number", "Order number", "In your list", "In Apple School Manager", "In the box"}, map[bool]string{true: "yes", false: "MISSING"}
+		}
+		rows := [][]string{}
+		for _, i := range c.Items {
+			if len(i.Missing) > 0 {
+				rows = append(rows, []string{i.Serial, i.OrderNo, words[i.ListedAt != nil], words[i.AtApple], words[i.ScannedAt != nil]})
+			}
+		}
+		var b bytes.Buffer
+		if err := sheet.WriteCSV(&b, header, rows); err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return &file{"text/csv; charset=utf-8", `attachment; filename="missing.csv"`, b.Bytes()}, nil
+	})
 }

@@ -32,7 +32,8 @@ func draws[I any](s *Server, api huma.API, op operation, name string, draw func(
 	})
 }
 
-type inLanguage struct {
+// InLanguage says in which language a paper is.
+type InLanguage struct {
 	Lang string `query:"lang" enum:"de,en" default:"de" doc:"Language of the paper"`
 }
 
@@ -43,14 +44,14 @@ type OneCart struct {
 
 type labelsOf struct {
 	OneDelivery
-	inLanguage
+	InLanguage
 	Tags   []string `query:"tags" maxItems:"500" doc:"These asset tags, reserved or not yet stuck on; without: those of the delivery's devices"`
 	Format string   `query:"format" enum:"62x29,50x25,a4" default:"62x29" doc:"Millimetres of one label on a roll, or a4: sheets of 24"`
 }
 
 type paperOf struct {
 	OneCart
-	inLanguage
+	InLanguage
 }
 
 // apiPrint is what goes onto paper.

@@ -24,8 +24,8 @@ import (
 const (
 	boardEvery    = time.Second
 	boardBeat     = 15 * time.Second // proxies cut what is silent for longer
-	maxBoardViews = 100              // listeners of one process
 	boardPatience = 10 * time.Second // for a listener that does not read; less than the grace of a shutdown
+	maxBoardViews = 100              // listeners of one process
 )
 
 // boards are the live boards of this process. Each delivery that somebody looks
@@ -33,6 +33,8 @@ const (
 type boards struct {
 	read func(context.Context, string) (views.Board, error)
 	log  *slog.Logger
+
+	every, beat, patience time.Duration
 
 	mu        sync.Mutex
 	watched   map[string]*boardWatch
@@ -42,7 +44,7 @@ type boards struct {
 }
 
 func newBoards(read func(context.Context, string) (views.Board, error), log *slog.Logger) *boards {
-	return &boards{read: read, log: log, watched: map[string]*boardWatch{}, ended: make(chan struct{})}
+	return &boards{read: read, log: log, every: boardEvery, beat: boardBeat, patience: boardPatience, watched: map[string]*boardWatch{}, ended: make(chan struct{})}
 }
 
 // boardWatch is one delivery's board as it was last read.
@@ -97,7 +99,7 @@ func (b *boards) leave(id string, w *boardWatch) {
 }
 
 func (b *boards) watch(ctx context.Context, id string, w *boardWatch) {
-	tick := time.NewTicker(boardEvery)
+	tick := time.NewTicker(b.every)
 	defer tick.Stop()
 	for {
 		board, err := b.read(ctx, id)
@@ -196,7 +198,7 @@ func (s *Server) apiBoardEvents(api huma.API) {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			defer s.boards.leave(d.ID, watch)
 			r, w := humamux.Unwrap(hc)
-			s.followBoard(r.Context(), &listener{w, http.NewResponseController(w)}, watch, func() bool {
+			s.followBoard(r.Context(), &listener{w, http.NewResponseController(w), s.boards.patience}, watch, func() bool {
 				return s.admit(r.Context(), r.Header.Get("Authorization"), op.right) == nil
 			})
 		}}, nil
@@ -209,7 +211,7 @@ func (s *Server) followBoard(ctx context.Context, l *listener, watch *boardWatch
 	l.w.Header().Set("Content-Type", "text/event-stream")
 	l.w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events to itself
 	l.w.WriteHeader(http.StatusOK)
-	beat := time.NewTicker(boardBeat)
+	beat := time.NewTicker(s.boards.beat)
 	defer beat.Stop()
 	for name, seq, err := "board", 0, l.send(": \n\n"); err == nil; {
 		e, now, news := watch.since(seq)
@@ -236,8 +238,9 @@ func (s *Server) followBoard(ctx context.Context, l *listener, watch *boardWatch
 
 // listener is who follows a board.
 type listener struct {
-	w   http.ResponseWriter
-	out *http.ResponseController
+	w        http.ResponseWriter
+	out      *http.ResponseController
+	patience time.Duration
 }
 
 func (l *listener) event(name string, id int, e boardEvent) error {
@@ -249,12 +252,12 @@ func (l *listener) event(name string, id int, e boardEvent) error {
 }
 
 // send writes at once. The server's own deadline is for answers that end; who
-// does not read for boardPatience is let go by one that is long past.
+// does not read for so long is let go by one that is long past.
 func (l *listener) send(text string) error {
 	if err := l.deadline(time.Time{}); err != nil {
 		return err
 	}
-	timer := time.AfterFunc(boardPatience, func() { _ = l.deadline(time.Unix(1, 0)) }) // the write tells
+	timer := time.AfterFunc(l.patience, func() { _ = l.deadline(time.Unix(1, 0)) }) // the write tells
 	defer timer.Stop()
 	if _, err := io.WriteString(l.w, text); err != nil {
 		return err

@@ -14,6 +14,7 @@ type DeliveryCmd struct {
 	List    DeliveryListCmd    `cmd:"" help:"List the deliveries."`
 	Show    DeliveryShowCmd    `cmd:"" help:"One delivery."`
 	Set     DeliverySetCmd     `cmd:"" help:"Change a delivery; close or cancel it."`
+	Close   DeliveryCloseCmd   `cmd:"" help:"Close a delivery: nothing more is scanned into it."`
 	Compare DeliveryCompareCmd `cmd:"" help:"Lay the reseller's file, Apple and what was scanned beside each other."`
 	Board   DeliveryBoardCmd   `cmd:"" help:"The staging board: what is finished, and why the rest is not."`
 	Tags    DeliveryTagsCmd    `cmd:"" help:"Reserve asset tags to print."`
@@ -30,6 +31,8 @@ type deliveryDoc struct {
 	OrderNo  string `json:"order_no"`
 	Funding  string `json:"funding"`
 	Note     string `json:"note"`
+
+	BindingUntil string `json:"binding_until"`
 }
 
 // DeliveryFacts are what is known of a delivery beforehand.
@@ -111,7 +114,8 @@ func (c *DeliveryShowCmd) Run(ctx context.Context, e env) error {
 	var d deliveryDoc
 	return c.do(e, func(api *client) error { return api.get(ctx, at("deliveries", c.Delivery), nil, &d) },
 		func(api *client) {
-			api.line("%s: %s, %d expected. Supplier %s, order %s, funding %s. %s", d.Code, d.State, d.Expected, d.Supplier, d.OrderNo, d.Funding, d.Note)
+			api.facts("delivery", d.Code, "state", d.State, "expected", fmt.Sprint(d.Expected), "supplier", d.Supplier, "order", d.OrderNo,
+				"funding", d.Funding, "bound until", d.BindingUntil, "note", d.Note)
 		})
 }
 
@@ -133,6 +137,21 @@ func (c *DeliverySetCmd) Run(ctx context.Context, e env) error {
 		func(api *client) { api.line("Delivery %s is changed.", c.Delivery) })
 }
 
+// DeliveryCloseCmd is `ranzen delivery close`.
+type DeliveryCloseCmd struct {
+	Remote
+	OneDelivery
+}
+
+// Run closes the delivery.
+func (c *DeliveryCloseCmd) Run(ctx context.Context, e env) error {
+	return c.do(e, func(api *client) error {
+		return api.call(ctx, "PATCH", at("deliveries", c.Delivery), map[string]any{"state": "closed"}, nil)
+	}, func(api *client) {
+		api.line("Delivery %s is closed. Open it again with: ranzen delivery set %s --state open", c.Delivery, c.Delivery)
+	})
+}
+
 type comparedDoc struct {
 	Items []struct {
 		Serial    string     `json:"serial"`
@@ -144,6 +163,7 @@ type comparedDoc struct {
 		Name      string     `json:"name"`
 		Missing   []string   `json:"missing"`
 		Other     string     `json:"other_delivery"`
+		Unasked   bool       `json:"unasked"`
 	} `json:"items"`
 	Totals struct {
 		Expected  int `json:"expected"`
@@ -159,31 +179,41 @@ type comparedDoc struct {
 type DeliveryCompareCmd struct {
 	Remote
 	OneDelivery
-	All bool `help:"List those that all three sides know, too."`
-	CSV bool `name:"csv" help:"Write what is missing as CSV for the reseller: serial number, order, and who misses it."`
+	All  bool   `help:"List those that all three sides know, too."`
+	CSV  bool   `name:"csv" help:"Write what is missing, and where, as a file for the reseller."`
+	Lang string `enum:"de,en" default:"de" help:"Language of that file: de or en."`
 }
 
 // Run prints the comparison.
 func (c *DeliveryCompareCmd) Run(ctx context.Context, e env) error {
+	if c.CSV && c.JSON {
+		return usagef("Say --json or --csv, not both.")
+	}
+	if c.CSV {
+		api, err := c.open(e)
+		if err != nil {
+			return err
+		}
+		raw, err := api.ask(ctx, "GET", at("deliveries", c.Delivery, "missing.csv")+"?lang="+c.Lang, nil)
+		if err != nil {
+			return err
+		}
+		_, err = e.stdout.Write(raw)
+		return err
+	}
 	var doc comparedDoc
 	return c.do(e, func(api *client) error {
 		return api.get(ctx, at("deliveries", c.Delivery, "compare"), nil, &doc)
 	}, func(api *client) {
-		if c.CSV {
-			fmt.Fprint(api.stdout, "Seriennummer;Lieferschein;fehlt bei\r\n") //nolint:errcheck // as with every print
-			for _, d := range doc.Items {
-				if len(d.Missing) > 0 {
-					fmt.Fprintf(api.stdout, "%s;%s;%s\r\n", d.Serial, plain(c.Delivery), strings.Join(d.Missing, ", ")) //nolint:errcheck // as with every print
-				}
-			}
-			return
-		}
 		t := newTable("SERIAL", "FILE", "APPLE", "PROFILE", "SCANNED", "TAG", "NAME", "NOTE")
 		for _, d := range doc.Items {
 			if len(d.Missing) > 0 || c.All {
 				note := ""
-				if d.Other != "" {
+				switch {
+				case d.Other != "":
 					note = "also in " + d.Other
+				case d.Unasked:
+					note = "Apple has it under the order number"
 				}
 				t.add(d.Serial, tick(d.ListedAt != nil), tick(d.AtApple), tick(d.Confirmed), tick(d.ScannedAt != nil), d.AssetTag, d.Name, note)
 			}
@@ -199,82 +229,6 @@ func tick(yes bool) string {
 		return "yes"
 	}
 	return "MISSING"
-}
-
-type tileDoc struct {
-	Serial         string `json:"serial"`
-	Tag            string `json:"tag"`
-	Name           string `json:"name"`
-	State          string `json:"state"`
-	ProfilesDone   int    `json:"profiles_done"`
-	ProfilesWanted int    `json:"profiles_wanted"`
-	AppsDone       int    `json:"apps_done"`
-	AppsWanted     int    `json:"apps_wanted"`
-	Reason         *struct {
-		TextEN string `json:"text_en"`
-	} `json:"reason"`
-}
-
-type boardDoc struct {
-	Tiles  []tileDoc      `json:"tiles"`
-	Totals map[string]int `json:"totals"`
-}
-
-// DeliveryBoardCmd is `ranzen delivery board`.
-type DeliveryBoardCmd struct {
-	Remote
-	OneDelivery
-	Watch bool `help:"Stay and show the numbers again when they change."`
-}
-
-// Run prints the board.
-func (c *DeliveryBoardCmd) Run(ctx context.Context, e env) error {
-	if !c.Watch {
-		var doc boardDoc
-		return c.do(e, func(api *client) error {
-			return api.get(ctx, at("deliveries", c.Delivery, "board"), nil, &doc)
-		}, func(api *client) { api.board(doc) })
-	}
-	api, err := c.open(e)
-	if err != nil {
-		return err
-	}
-	last := ""
-	for {
-		var doc boardDoc
-		if err := api.get(ctx, at("deliveries", c.Delivery, "board"), nil, &doc); err != nil {
-			return err
-		}
-		if line := boardLine(doc); line != last {
-			api.line("%s", line)
-			last = line
-		}
-		api.docs = nil
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(2 * time.Second):
-		}
-	}
-}
-
-func (c *client) board(doc boardDoc) {
-	t := newTable("NAME", "TAG", "SERIAL", "STATE", "PROFILES", "APPS", "WHY")
-	for _, d := range doc.Tiles {
-		why := ""
-		if d.Reason != nil {
-			why = d.Reason.TextEN
-		}
-		t.add(d.Name, d.Tag, d.Serial, d.State, fmt.Sprintf("%d/%d", d.ProfilesDone, d.ProfilesWanted), fmt.Sprintf("%d/%d", d.AppsDone, d.AppsWanted), why)
-	}
-	c.print(t, "The delivery holds no device yet.")
-	c.hint("%s", boardLine(doc))
-}
-
-func boardLine(doc boardDoc) string {
-	n := doc.Totals
-	return fmt.Sprintf("%d of %d ready; %d known, %d with their profile, %d enrolled, %d at profiles, %d at apps; %d stuck, %d held",
-		n["ready"], n["devices"], n["known"], n["profile_confirmed"], n["enrolled"], n["profiles"], n["apps"], n["stuck"], n["held"])
 }
 
 // DeliveryTagsCmd is `ranzen delivery tags`.
@@ -368,9 +322,12 @@ func (c *DeliveryPackCmd) Run(ctx context.Context, e env) error {
 		return api.post(ctx, at("carts", c.Cart, "pack"), map[string]any{"texts": texts}, &doc)
 	}, func(api *client) {
 		api.line("%d of %d are in %s.", len(doc.Present), doc.Expected, c.Cart)
-		for what, items := range map[string][]packItemDoc{"Missing": doc.Missing, "Belongs elsewhere": doc.Unexpected, "Unknown": doc.Unknown} {
-			for _, i := range items {
-				api.line("%s: %s", what, strings.Join(strings.Fields(i.Name+" "+i.Tag+" "+i.Serial), " · "))
+		for _, list := range []struct {
+			what  string
+			items []packItemDoc
+		}{{"Missing", doc.Missing}, {"Belongs elsewhere", doc.Unexpected}, {"Unknown", doc.Unknown}} {
+			for _, i := range list.items {
+				api.line("%s: %s", list.what, strings.Join(strings.Fields(i.Name+" "+i.Tag+" "+i.Serial), " · "))
 			}
 		}
 	})

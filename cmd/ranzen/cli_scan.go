@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +61,7 @@ type scanner struct {
 	*client
 	path    string
 	texts   []string
-	slot    string // the next slot, if the last one named one
+	slot    string // the next slot, if the last one named one; a scanned one counts more
 	scans   []scanDoc
 	errors  []scanError
 	waiting string
@@ -146,17 +147,14 @@ func (s *scanner) take(ctx context.Context, line int, text string) error {
 		s.tell("Begin again with this one.")
 		return nil
 	}
-	if len(s.texts) == 0 && s.slot != "" {
-		s.texts = append(s.texts, s.slot)
-	}
 	s.texts = append(s.texts, text)
-	doc, err := s.send(ctx)
+	doc, err := s.about(ctx)
 	if err != nil {
 		return s.refused(line, err)
 	}
 	s.waiting = doc.WaitingFor
-	if kinds := doc.Kinds; len(kinds) > 0 && kinds[len(kinds)-1] == "unknown" {
-		s.tell("?? %s is neither tag nor serial number nor slot.", plain(text))
+	if i := len(s.texts) - 1; i < len(doc.Kinds) && doc.Kinds[i] == "unknown" {
+		s.tell("?? %s is neither tag nor serial number nor slot.", text)
 		s.texts = s.texts[:len(s.texts)-1]
 		s.errors = append(s.errors, scanError{line, []string{text}, "scan.unknown", "Neither tag nor serial number nor slot."})
 		return nil
@@ -177,31 +175,59 @@ func (s *scanner) take(ctx context.Context, line int, text string) error {
 	for _, w := range doc.Warnings {
 		s.tell("   ! %s", w.Text)
 	}
-	if doc.Next != "" {
+	switch {
+	case doc.Next != "":
 		s.tell(">> next: %s", doc.Next)
+	case doc.Slot != "":
+		s.tell(">> This cart is full. Scan the first slot of the next one.")
 	}
 	return nil
 }
 
-// send asks the server about the codes so far. A connection that breaks is tried
+// about asks the server about the codes so far. The slot that is next goes with
+// them, unless another one was scanned.
+func (s *scanner) about(ctx context.Context) (doc scanDoc, err error) {
+	texts := s.texts
+	if s.slot != "" {
+		texts = append(slices.Clone(texts), s.slot)
+	}
+	err = s.send(ctx, s.path, map[string]any{"texts": texts}, &doc)
+	if s.slot != "" && codeOf(err) == "scan.two-slots" {
+		err = s.send(ctx, s.path, map[string]any{"texts": s.texts}, &doc)
+	}
+	return doc, err
+}
+
+// maxOffline is how long a code waits for a connection: the Wi-Fi of a staging
+// room comes back, and until then nothing more should be scanned.
+const maxOffline = 5 * time.Minute
+
+// send writes. A connection that breaks, or a server that restarts, is tried
 // again with the same key, so that nothing is kept twice.
-func (s *scanner) send(ctx context.Context) (doc scanDoc, err error) {
+func (s *scanner) send(ctx context.Context, path string, body, into any) error {
 	s.key = sqldb.NewID()
-	defer func() { s.key = "" }()
-	for try := 1; ; try++ {
-		s.docs = nil
-		err = s.post(ctx, s.path, map[string]any{"texts": s.texts}, &doc)
-		s.docs = nil
-		if _, answered := errors.AsType[*apiError](err); err == nil || answered || try == 5 || ctx.Err() != nil {
-			return doc, err
+	defer func() { s.key, s.docs = "", nil }()
+	for waited, wait := time.Duration(0), 100*time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := s.post(ctx, path, body, into)
+		if err == nil || ctx.Err() != nil || !offline(err) || waited > maxOffline {
+			return err
 		}
-		s.tell("   … no connection; trying again")
+		if waited == 0 {
+			s.tell("   … no connection; trying again")
+		}
 		select {
 		case <-ctx.Done():
-			return doc, ctx.Err()
-		case <-time.After(time.Duration(try) * time.Second):
+			return ctx.Err()
+		case <-time.After(wait):
+			waited += wait
 		}
 	}
+}
+
+// offline tells whether nobody answered, or only a proxy did in a server's place.
+func offline(err error) bool {
+	a, answered := errors.AsType[*apiError](err)
+	return !answered || a.code == "" && a.status == exitFailed
 }
 
 // refused tells why, drops the code that was refused, and goes on.
@@ -211,16 +237,20 @@ func (s *scanner) refused(line int, err error) error {
 		return err
 	}
 	s.tell("!! %s", a.text)
-	s.errors = append(s.errors, scanError{line, s.texts, a.code, a.text})
+	s.errors = append(s.errors, scanError{line, append([]string{}, s.texts...), a.code, a.text})
+	if a.code == "scan.slot-taken" {
+		s.slot = "" // it would be refused again and again
+	}
+	if len(s.texts) > 0 {
+		s.tell("   Begin again with this one.")
+	}
 	s.texts, s.waiting = nil, ""
 	return nil
 }
 
 func (s *scanner) undo(ctx context.Context, line int) error {
 	s.texts, s.slot = nil, ""
-	err := s.post(ctx, s.path+"/undo", map[string]any{}, nil)
-	s.docs = nil
-	if err != nil {
+	if err := s.send(ctx, s.path+"/undo", map[string]any{}, nil); err != nil {
 		return s.refused(line, err)
 	}
 	if n := len(s.scans); n > 0 {
