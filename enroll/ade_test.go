@@ -136,7 +136,7 @@ func (w *town) settle() {
 func (w *town) states(f enroll.ADEFilter) map[string]enroll.ADEState {
 	w.t.Helper()
 	out := map[string]enroll.ADEState{}
-	f.Limit = 3
+	f.Limit = 40
 	for {
 		page, next, err := w.enroll.ADEStates(w.t.Context(), w.db, f)
 		if err != nil {
