@@ -10,6 +10,8 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"github.com/smallstep/pkcs7"
+
 	"ranzen/internal/fault"
 )
 
@@ -42,10 +44,18 @@ func parseDeviceRoots(pemBytes []byte) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
+// MachineInfo is a signed machine info whose signature is in order.
+type MachineInfo struct {
+	Content []byte // the property list
+	Hash    string // of the whole message, to know it again by
+	// Timed: the moment of signing is part of it, so that the same bytes are never
+	// made twice. Without it a tablet that is set up again signs the same.
+	Timed bool
+}
+
 // OpenMachineInfo checks what a tablet sends from Setup Assistant (Apple, Device
 // Management, "MachineInfo"): a CMS message around a property list, signed by the
-// device's identity from Apple. It gives the property list, and a hash of the
-// message to know it again by.
+// device's identity from Apple.
 //
 // Dates are not asked for: Apple's chain has been over since 2014, and a tablet
 // in Setup Assistant may not know the day. A good signature says that some device
@@ -53,30 +63,30 @@ func parseDeviceRoots(pemBytes []byte) ([]*x509.Certificate, error) {
 //
 // Faults: machine-info.size, machine-info.unreadable, machine-info.signature,
 // machine-info.chain.
-func (r *Room) OpenMachineInfo(signed []byte) (info []byte, hash string, err error) {
+func (r *Room) OpenMachineInfo(signed []byte) (MachineInfo, error) {
 	if len(signed) > maxMachineInfo {
-		return nil, "", fault.New(fault.Invalid, "machine-info.size", "The machine info is longer than any device's.")
+		return MachineInfo{}, fault.New(fault.Invalid, "machine-info.size", "The machine info is longer than any device's.")
 	}
 	m, err := parseSigned(signed)
 	if err != nil || len(m.content) == 0 {
-		return nil, "", fault.New(fault.Invalid, "machine-info.unreadable", "This is no signed machine info.").With(err)
+		return MachineInfo{}, fault.New(fault.Invalid, "machine-info.unreadable", "This is no signed machine info.").With(err)
 	}
 	der, err := m.signer()
 	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "machine-info.unreadable", "The machine info does not say who signed it.").With(err)
+		return MachineInfo{}, fault.New(fault.Invalid, "machine-info.unreadable", "The machine info does not say who signed it.").With(err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "machine-info.unreadable", "The device's certificate cannot be read.").With(err)
+		return MachineInfo{}, fault.New(fault.Invalid, "machine-info.unreadable", "The device's certificate cannot be read.").With(err)
 	}
 	if err := m.verify(m.content, leaf.PublicKey); err != nil {
-		return nil, "", fault.New(fault.Denied, "machine-info.signature", "The machine info is not as it was signed.").With(err)
+		return MachineInfo{}, fault.New(fault.Denied, "machine-info.signature", "The machine info is not as it was signed.").With(err)
 	}
 	if !r.ofApple(leaf, m.certs) {
-		return nil, "", fault.New(fault.Denied, "machine-info.chain", "The machine info was not signed by a device of Apple's.")
+		return MachineInfo{}, fault.New(fault.Denied, "machine-info.chain", "The machine info was not signed by a device of Apple's.")
 	}
 	sum := sha256.Sum256(signed)
-	return m.content, hex.EncodeToString(sum[:]), nil
+	return MachineInfo{m.content, hex.EncodeToString(sum[:]), m.signed && m.attribute(pkcs7.OIDAttributeSigningTime) != nil}, nil
 }
 
 // ofApple follows issuers from a certificate up to one of the roots.

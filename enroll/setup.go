@@ -33,11 +33,11 @@ type SetUpAnswer struct {
 //
 // Faults: machine-info.*, setup.unexpected, setup.replayed.
 func (r *Room) SetUp(ctx context.Context, tx *sqldb.Tx, signed []byte) (SetUpAnswer, error) {
-	raw, hash, err := r.Certs.OpenMachineInfo(signed)
+	opened, err := r.Certs.OpenMachineInfo(signed)
 	if err != nil {
 		return SetUpAnswer{}, r.refuseSetUp("", err)
 	}
-	info, err := mdm.ParseMachineInfo(raw)
+	info, err := mdm.ParseMachineInfo(opened.Content)
 	if err != nil {
 		return SetUpAnswer{}, r.refuseSetUp("", fault.New(fault.Invalid, "machine-info.unreadable", "The machine info cannot be read.").With(err))
 	}
@@ -49,7 +49,7 @@ func (r *Room) SetUp(ctx context.Context, tx *sqldb.Tx, signed []byte) (SetUpAns
 		detail := map[string]any{"os_version": info.OSVersion, "min_os": p.MinOS}
 		return SetUpAnswer{Update: p.MinOS}, r.record(ctx, tx, byADE, "setup.update", "device:"+d.ID, detail)
 	}
-	if err := r.retry(ctx, tx, hash); err != nil {
+	if err := r.retry(ctx, tx, opened); err != nil {
 		return SetUpAnswer{}, r.refuseSetUp(info.Serial, err)
 	}
 	topic, _, err := r.Certs.Topic(ctx, tx)
@@ -57,7 +57,7 @@ func (r *Room) SetUp(ctx context.Context, tx *sqldb.Tx, signed []byte) (SetUpAns
 		return SetUpAnswer{}, fmt.Errorf("write an enrollment profile: %w", err)
 	}
 	v := visit{
-		EnrollmentID: sqldb.NewID(), DeviceID: d.ID, ProfileID: p.ID, Serial: d.Serial, UDID: info.UDID, InfoHash: hash,
+		EnrollmentID: sqldb.NewID(), DeviceID: d.ID, ProfileID: p.ID, Serial: d.Serial, UDID: info.UDID, InfoHash: opened.Hash,
 		Product: info.Product, OSVersion: info.OSVersion, AskedAt: sqldb.At(r.Clock.Now()),
 	}
 	if err := insertVisit(ctx, tx, v); err != nil {
@@ -97,13 +97,18 @@ func (r *Room) expected(ctx context.Context, tx *sqldb.Tx, info mdm.MachineInfo)
 }
 
 // retry makes way for the same message sent again, whose first answer was lost;
-// once a tablet has come with that, it is a replay.
-func (r *Room) retry(ctx context.Context, tx *sqldb.Tx, hash string) error {
-	before, err := visitsBy(ctx, tx, hash)
+// once a tablet has come with that, it is a replay. A message that does not say
+// when it was signed is the same again when its tablet is set up again: of that
+// one, who is alive is asked at its arrival.
+func (r *Room) retry(ctx context.Context, tx *sqldb.Tx, info certs.MachineInfo) error {
+	before, err := visitsBy(ctx, tx, info.Hash)
 	if err != nil {
 		return err
 	}
 	for _, v := range before {
+		if !v.ArrivedAt.IsZero() && !info.Timed {
+			continue
+		}
 		if !v.ArrivedAt.IsZero() {
 			return fault.New(fault.Denied, "setup.replayed", "This machine info was used before.")
 		}

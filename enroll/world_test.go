@@ -54,7 +54,8 @@ type world struct {
 	marked []string
 }
 
-func newWorld(t testing.TB, db *sqldb.DB) *world {
+// newWorld may be given roots of device identities.
+func newWorld(t testing.TB, db *sqldb.DB, roots ...byte) *world {
 	t.Helper()
 	w := &world{t: t, db: db, clk: clock.At(monday())}
 	vault, err := certs.NewVault(bytes.Repeat([]byte{7}, certs.SealKeySize))
@@ -62,7 +63,7 @@ func newWorld(t testing.TB, db *sqldb.DB) *world {
 		t.Fatal(err)
 	}
 	w.audit = audit.New(db, w.clk)
-	w.certs, err = certs.New(t.Context(), db, w.clk, vault, w.audit, certs.Config{PublicURL: publicURL, KeyKind: certs.P256})
+	w.certs, err = certs.New(t.Context(), db, w.clk, vault, w.audit, certs.Config{PublicURL: publicURL, KeyKind: certs.P256, DeviceRoots: roots})
 	if err != nil {
 		t.Fatal(err)
 	}
