@@ -164,6 +164,9 @@ func checkKey(key, kind string, v any) (warnings []string, err error) {
 		if !ok || utf8.RuneCountInString(s) > textMost(key) || !storableText(s) {
 			return nil, wrong(fmt.Sprintf("a text of at most %d characters", textMost(key)))
 		}
+		if key == "profile_name" && s == "" {
+			return nil, wrong("a name; left out, it is that of the enrollment profile")
+		}
 	default:
 		list, ok := v.([]any)
 		if !ok || len(list) > 100 {

@@ -248,6 +248,7 @@ func TestPain20FlagsNeverContradictEachOther(t *testing.T) {
 			`{"devices": ["RZ1"]}`:                                 "ade-profile.devices",
 			`{"is_superviced": true}`:                              "ade-profile.unknown-key",
 			`{"allow_pairing": "yes"}`:                             "ade-profile.kind",
+			`{"profile_name": ""}`:                                 "ade-profile.kind",
 			`{"department": 7}`:                                    "ade-profile.kind",
 			`{"support_phone_number": "` + strings.Repeat("1", 51): "ade-profile.json",
 			`{"skip_setup_items": "Siri"}`:                         "ade-profile.kind",

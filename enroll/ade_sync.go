@@ -63,7 +63,8 @@ func (r *Room) SyncADE(ctx context.Context) error {
 		if t.Version == 0 || known && s.DueAt.After(r.Clock.Now()) {
 			continue
 		}
-		if err := r.SyncToken(ctx, t.ID, false); err != nil && fault.KindOf(err) != fault.Upstream {
+		err := r.SyncToken(ctx, t.ID, false)
+		if k := fault.KindOf(err); err != nil && k != fault.Upstream && k != fault.NotFound { // trouble of Apple's is noted; a token may be removed meanwhile
 			errs = append(errs, err)
 		}
 		if ctx.Err() != nil {

@@ -149,7 +149,7 @@ func IsProfileUnknown(err error) bool { return is(err, "NOT_FOUND", "PROFILE_NOT
 func IsTokenRefused(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && (e.Status == http.StatusUnauthorized ||
-		is(err, "token_rejected", "TOKEN_REJECTED", "consumer_key_unknown", "signature_invalid", "ACCESS_DENIED", "timestamp_refused"))
+		is(err, "token_rejected", "TOKEN_REJECTED", "token_expired", "consumer_key_unknown", "signature_invalid", "ACCESS_DENIED", "timestamp_refused"))
 }
 
 // IsThrottled tells whether Apple wants to be asked later, and how much.
