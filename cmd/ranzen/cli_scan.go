@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -61,7 +62,9 @@ type scanner struct {
 	*client
 	path    string
 	texts   []string
-	slot    string // the next slot, if the last one named one; a scanned one counts more
+	slot    string   // the next one in the cart
+	last    *scanDoc // the device before, while its slot may follow
+	behind  bool     // the person scans a slot behind its device
 	scans   []scanDoc
 	errors  []scanError
 	waiting string
@@ -72,7 +75,8 @@ const maxScanned = 8
 
 // Run reads codes until the input ends. A scanner types like a keyboard: each
 // code ends with Enter or Tab. Asset tag, serial number and slot come in any
-// order; where the slot stays out, the next one of the cart is taken.
+// order: who scans the slot first need not scan the following ones, they are
+// taken in turn; a slot behind a device that has none is that device's.
 func (c *ScanCmd) Run(ctx context.Context, e env) error {
 	api, err := c.open(e)
 	if err != nil {
@@ -143,7 +147,7 @@ func (s *scanner) take(ctx context.Context, line int, text string) error {
 	case "undo":
 		return s.undo(ctx, line)
 	case "reset":
-		s.texts, s.slot = nil, ""
+		s.texts, s.slot, s.last, s.behind = nil, "", nil, false
 		s.tell("Begin again with this one.")
 		return nil
 	}
@@ -152,26 +156,34 @@ func (s *scanner) take(ctx context.Context, line int, text string) error {
 	if err != nil {
 		return s.refused(line, err)
 	}
-	s.waiting = doc.WaitingFor
-	if i := len(s.texts) - 1; i < len(doc.Kinds) && doc.Kinds[i] == "unknown" {
-		s.tell("?? %s is neither tag nor serial number nor slot.", text)
+	kind := "unknown"
+	if i := len(s.texts) - 1; i < len(doc.Kinds) {
+		kind = doc.Kinds[i]
+	}
+	switch {
+	case doc.Complete:
+		s.behind = false
+		s.done(doc)
+	case kind == "unknown":
 		s.texts = s.texts[:len(s.texts)-1]
-		s.errors = append(s.errors, scanError{line, []string{text}, "scan.unknown", "Neither tag nor serial number nor slot."})
-		return nil
+		s.complain(line, text, "scan.unknown", "%s is neither tag nor serial number nor slot.")
+	case kind == "slot" && len(s.texts) == 1 && s.last != nil && (s.behind || s.last.Slot == ""):
+		return s.follow(ctx, line, text)
+	case len(s.texts) >= maxScanned:
+		s.texts = nil
+		s.complain(line, text, "scan.many", "With %s there are too many codes for one device. Begin again with this one.")
+	default:
+		s.waiting = map[string]string{"tag": "asset tag", "serial": "serial number"}[doc.WaitingFor]
+		s.tell("   … now the %s", s.waiting)
 	}
-	if !doc.Complete {
-		if len(s.texts) >= maxScanned {
-			s.texts = nil
-			s.tell("!! Too many codes for one device. Begin again with this one.")
-			s.errors = append(s.errors, scanError{line, []string{text}, "scan.many", "Too many codes for one device."})
-			return nil
-		}
-		s.tell("   … now the %s", map[string]string{"tag": "asset tag", "serial": "serial number"}[doc.WaitingFor])
-		return nil
-	}
-	s.texts, s.slot = nil, doc.Next
+	return nil
+}
+
+// done tells of a complete device.
+func (s *scanner) done(doc scanDoc) {
+	s.texts, s.slot, s.last = nil, doc.Next, &doc
 	s.scans = append(s.scans, doc)
-	s.tell("OK %s  %s  %s", doc.Tag, doc.Serial, doc.Slot)
+	s.tell("OK %s", strings.Join(strings.Fields(doc.Tag+" "+doc.Serial+" "+doc.Slot), "  "))
 	for _, w := range doc.Warnings {
 		s.tell("   ! %s", w.Text)
 	}
@@ -179,20 +191,35 @@ func (s *scanner) take(ctx context.Context, line int, text string) error {
 	case doc.Next != "":
 		s.tell(">> next: %s", doc.Next)
 	case doc.Slot != "":
-		s.tell(">> This cart is full. Scan the first slot of the next one.")
+		s.tell(">> This cart is full. Scan a slot of the next one.")
 	}
+}
+
+func (s *scanner) complain(line int, text, code, format string) {
+	s.tell("?? "+format, text)
+	s.errors = append(s.errors, scanError{line, []string{text}, code, fmt.Sprintf(format, text)})
+}
+
+// follow puts the device before into the slot that was scanned behind it.
+func (s *scanner) follow(ctx context.Context, line int, slot string) error {
+	var doc scanDoc
+	if err := s.send(ctx, s.path, map[string]any{"texts": []string{s.last.Tag, s.last.Serial, slot}}, &doc); err != nil {
+		return s.refused(line, err)
+	}
+	s.behind = true
+	s.done(doc)
 	return nil
 }
 
 // about asks the server about the codes so far. The slot that is next goes with
 // them, unless another one was scanned.
 func (s *scanner) about(ctx context.Context) (doc scanDoc, err error) {
-	texts := s.texts
-	if s.slot != "" {
+	texts, proposed := s.texts, s.slot != "" && !s.behind
+	if proposed {
 		texts = append(slices.Clone(texts), s.slot)
 	}
 	err = s.send(ctx, s.path, map[string]any{"texts": texts}, &doc)
-	if s.slot != "" && codeOf(err) == "scan.two-slots" {
+	if proposed && codeOf(err) == "scan.two-slots" {
 		err = s.send(ctx, s.path, map[string]any{"texts": s.texts}, &doc)
 	}
 	return doc, err
@@ -213,7 +240,7 @@ func (s *scanner) send(ctx context.Context, path string, body, into any) error {
 			return err
 		}
 		if waited == 0 {
-			s.tell("   … no connection; trying again")
+			s.tell("   … %s Trying again.", err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -249,7 +276,7 @@ func (s *scanner) refused(line int, err error) error {
 }
 
 func (s *scanner) undo(ctx context.Context, line int) error {
-	s.texts, s.slot = nil, ""
+	s.texts, s.slot, s.last = nil, "", nil
 	if err := s.send(ctx, s.path+"/undo", map[string]any{}, nil); err != nil {
 		return s.refused(line, err)
 	}

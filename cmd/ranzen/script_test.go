@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -44,7 +45,7 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"school": cmdSchool, "until": cmdUntil,
-		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField,
+		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField, "lines": cmdLines,
 	}
 }
 
@@ -145,6 +146,15 @@ func cmdPoll(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the tablet was told %v, %v\n%s", told, err, stageOf(ts).errors())
 	}
 	fmt.Fprintln(ts.Stdout(), strings.Join(told, "\n")) //nolint:errcheck // a test's
+}
+
+// cmdLines is "lines FILE TEXT...": FILE holds each text on a line of its own, as
+// a scanner types.
+func cmdLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: lines FILE TEXT...")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o600))
 }
 
 // cmdField is "field NAME FILE PATH": $NAME is what is at PATH ("items.0.id") of
