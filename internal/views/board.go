@@ -108,11 +108,19 @@ type boardRow struct {
 	PushError    string     `db:"push_error"`
 	Inventory    string     `db:"inventory"`
 
+	tokens  tokenState
 	items   map[string]itemCount // by kind
 	trouble itemTrouble
 	lacks   []string   // names of its baseline that nothing brings
 	putOff  sqldb.Time // NotNow since
 	event   boardEvent // last word on its way in
+}
+
+// tokenState is what hinders all server tokens of the tenant; nothing of it: one
+// of them is well, so that a device that is assigned at Apple becomes known.
+type tokenState struct {
+	none, expired bool
+	problem       string
 }
 
 type itemCount struct {
@@ -133,7 +141,7 @@ type boardEvent struct {
 	at             time.Time
 }
 
-// Board judges all devices of a delivery. It costs seven statements, however
+// Board judges all devices of a delivery. It costs eight statements, however
 // many devices there are, and two for each 500 that wait in Setup Assistant
 // although all that is wished of them is there.
 func (r *Room) Board(ctx context.Context, deliveryID string) (Board, error) {

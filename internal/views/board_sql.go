@@ -43,9 +43,13 @@ const boardSQL = `
 // fillBoard adds what is many for each device.
 func (r *Room) fillBoard(ctx context.Context, q sqldb.Queryer, deliveryID string, rows []boardRow) error {
 	byDevice, byEnrollment := make(map[string]*boardRow, len(rows)), make(map[string]*boardRow, len(rows))
+	tokens, err := r.tokensOf(ctx, q, deliveryID)
+	if err != nil {
+		return err
+	}
 	for i := range rows {
 		row := &rows[i]
-		row.items = map[string]itemCount{}
+		row.items, row.tokens = map[string]itemCount{}, tokens
 		byDevice[row.DeviceID] = row
 		if row.EnrollmentID != "" {
 			byEnrollment[row.EnrollmentID] = row
@@ -57,6 +61,30 @@ func (r *Room) fillBoard(ctx context.Context, q sqldb.Queryer, deliveryID string
 		}
 	}
 	return findEvents(ctx, q, deliveryID, byDevice)
+}
+
+// tokensOf tells how the server tokens of the delivery's tenant are.
+func (r *Room) tokensOf(ctx context.Context, q sqldb.Queryer, deliveryID string) (tokenState, error) {
+	var tokens []struct {
+		Problem string     `db:"problem"`
+		Ends    sqldb.Time `db:"expires_at"`
+	}
+	err := q.Select(ctx, &tokens, `
+		SELECT COALESCE(y.problem, '') AS problem, t.expires_at FROM deliveries v JOIN ade_tokens t ON t.tenant_id = v.tenant_id
+		LEFT JOIN ade_sync y ON y.token_id = t.id
+		WHERE v.id = ? AND t.removed_at IS NULL AND t.token_sealed IS NOT NULL ORDER BY t.id`, deliveryID)
+	if err != nil {
+		return tokenState{}, fmt.Errorf("server tokens: %w", err)
+	}
+	s := tokenState{none: len(tokens) == 0}
+	for _, t := range tokens {
+		expired := !t.Ends.IsZero() && !t.Ends.After(r.clk.Now())
+		if !expired && t.Problem == "" {
+			return tokenState{}, nil
+		}
+		s.expired, s.problem = s.expired || expired, t.Problem
+	}
+	return s, nil
 }
 
 // there: the device itself showed the wished version.

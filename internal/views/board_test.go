@@ -32,7 +32,7 @@ func newHall(t testing.TB, db *sqldb.DB) *hall {
 	h.put("schools", row{"id": "s1", "tenant_id": sqldbtest.Tenant, "code": "GS", "name": "Grundschule", "created_at": 0, "updated_at": 0})
 	h.put("sites", row{"id": "site1", "tenant_id": sqldbtest.Tenant, "school_id": "s1", "code": "SAT", "name": "Saartal", "created_at": 0, "updated_at": 0})
 	h.put("carts", row{"id": "k1", "tenant_id": sqldbtest.Tenant, "site_id": "site1", "code": "K03", "slots": 100, "created_at": 0, "updated_at": 0})
-	h.put("ade_tokens", row{"id": "tok1", "tenant_id": sqldbtest.Tenant, "name": "one", "cert_der": []byte{1}, "key_sealed": []byte{1}, "created_at": 0, "updated_at": 0, "expires_at": noon.Add(100 * time.Hour)})
+	h.put("ade_tokens", row{"id": "tok1", "tenant_id": sqldbtest.Tenant, "name": "one", "cert_der": []byte{1}, "key_sealed": []byte{1}, "created_at": 0, "updated_at": 0, "token_sealed": []byte{1}, "expires_at": noon.Add(100 * time.Hour)})
 	h.put("ade_sync", row{"token_id": "tok1", "phase": "sync", "due_at": 0})
 	h.delivery("l1", "L-1", "4711")
 	h.profile("ade1", []string{"WLAN", "Keynote"})
@@ -270,6 +270,11 @@ func TestTheBoardJudgesByWhatRowsShow(t *testing.T) {
 		}
 		if got := tiles["CHARGE"].Battery; got == nil || *got != 0.31 || tiles["OLDBATTERY"].Battery != nil {
 			t.Error("batteries of another life are shown, or none")
+		}
+		h.exec(`UPDATE ade_sync SET problem = 'ade.terms'`) // pain 19
+		_, tiles = h.board()
+		if r := tiles["UNKNOWN"].Reason; r == nil || r.Code != "terms" || tiles["BOX"].State != "profile_confirmed" {
+			t.Errorf("%+v", r)
 		}
 		n := b.Totals
 		if n.Known+n.ProfileConfirmed+n.Enrolled+n.Profiles+n.Apps+n.Ready+n.Stuck+n.Held != n.Devices || n.Held != 1 || n.Ready != 3 {

@@ -140,17 +140,22 @@ func refusedWords(code string) text {
 // judgeOutside is about a device that has not asked to come in: may it be
 // switched on?
 func (r *boardRow) judgeOutside(now time.Time) (string, *Reason) {
-	switch r.AtApple {
-	case "":
-		return known, say("not-at-apple", "Apple führt es nicht bei diesem Server. Noch nicht einschalten: weisen Sie es in Apple School Manager zu.",
-			"Apple does not have it on this server. Do not switch it on yet: assign it in Apple School Manager.")
-	case "confirmed":
+	switch {
+	case r.AtApple == "confirmed":
 		return confirmed, nil
-	case "missing":
+	case r.AtApple == "missing":
 		return known, say("missing", "In Apples letzter Liste steht es nicht mehr. Noch nicht einschalten; prüfen Sie es in Apple School Manager.",
 			"Apple's last list does not hold it any more. Do not switch it on yet; look into Apple School Manager.")
+	case r.AtApple == "" && r.tokens.none:
+		return known, say("no-token", "Es gibt noch kein Server-Token von Apple School Manager: ranzen ade key. Ohne melden Sie das iPad über einen Link an.",
+			"There is no server token of Apple School Manager yet: ranzen ade key. Without one, enroll the iPad by a link.")
+	case r.AtApple == "" && !r.tokens.expired && r.tokens.problem != "":
+		return known, troubleAtApple(r.tokens.problem)
+	case r.AtApple == "" && !r.tokens.expired:
+		return known, say("not-at-apple", "Apple führt es nicht bei diesem Server. Noch nicht einschalten: weisen Sie es in Apple School Manager zu.",
+			"Apple does not have it on this server. Do not switch it on yet: assign it in Apple School Manager.")
 	}
-	if !r.TokenEnds.IsZero() && !r.TokenEnds.After(now) {
+	if r.AtApple == "" || !r.TokenEnds.IsZero() && !r.TokenEnds.After(now) {
 		return known, say("token-expired", "Das Server-Token ist abgelaufen. Noch nicht einschalten: holen Sie in Apple School Manager ein neues.",
 			"The server token has expired. Do not switch it on yet: get a new one in Apple School Manager.")
 	}

@@ -44,11 +44,14 @@ func TestATileSaysWhatIsAndWhatToDo(t *testing.T) {
 		state, code string
 		has         []string // in the English text
 	}{
-		"not at Apple":       {outside(func(r *boardRow) { r.AtApple = "" }), known, "not-at-apple", []string{"Do not switch it on", "Apple School Manager"}},
-		"may be switched on": {outside(func(*boardRow) {}), confirmed, "", nil},
-		"terms":              {outside(func(r *boardRow) { r.AtApple, r.Problem = "waiting", "ade.terms" }), known, "terms", []string{"Administrator"}},
-		"token refused":      {outside(func(r *boardRow) { r.AtApple, r.Problem = "asked", "ade.refused" }), known, "token-refused", nil},
-		"Apple away":         {outside(func(r *boardRow) { r.AtApple, r.Problem = "waiting", "ade.unreachable" }), known, "apple", []string{"ade.unreachable"}},
+		"not at Apple":                       {outside(func(r *boardRow) { r.AtApple = "" }), known, "not-at-apple", []string{"Do not switch it on", "Apple School Manager"}},
+		"may be switched on":                 {outside(func(*boardRow) {}), confirmed, "", nil},
+		"no token":                           {outside(func(r *boardRow) { r.AtApple, r.tokens.none = "", true }), known, "no-token", []string{"link"}},
+		"Apple does not tell, for its terms": {outside(func(r *boardRow) { r.AtApple, r.tokens.problem = "", "ade.terms" }), known, "terms", nil},
+		"Apple does not tell, for the token": {outside(func(r *boardRow) { r.AtApple, r.tokens = "", tokenState{expired: true, problem: "ade.refused"} }), known, "token-expired", nil},
+		"terms":                              {outside(func(r *boardRow) { r.AtApple, r.Problem = "waiting", "ade.terms" }), known, "terms", []string{"Administrator"}},
+		"token refused":                      {outside(func(r *boardRow) { r.AtApple, r.Problem = "asked", "ade.refused" }), known, "token-refused", nil},
+		"Apple away":                         {outside(func(r *boardRow) { r.AtApple, r.Problem = "waiting", "ade.unreachable" }), known, "apple", []string{"ade.unreachable"}},
 		"trouble of the token does not matter to who is confirmed": {outside(func(r *boardRow) { r.Problem = "ade.terms" }), confirmed, "", nil},
 		"token expired":   {outside(func(r *boardRow) { r.AtApple, r.TokenEnds = "waiting", ago(time.Hour) }), known, "token-expired", nil},
 		"token in time":   {outside(func(r *boardRow) { r.AtApple, r.TokenEnds = "waiting", ago(-time.Hour) }), known, "unconfirmed", nil},
@@ -244,7 +247,7 @@ func TestNoTabletIsStuckWithoutAReason(t *testing.T) {
 					for _, reason := range []string{"18.6", "setup.unexpected", "setup.replayed", "machine-info.size", "other-device", "topic"} {
 						for _, since := range times {
 							for _, isHeld := range bools {
-								r := &boardRow{State: state, AtApple: apple, Problem: problem, Held: isHeld, event: boardEvent{action, reason, noon.Add(-since)}, items: map[string]itemCount{}}
+								r := &boardRow{tokens: tokenState{problem: problem, none: isHeld}, State: state, AtApple: apple, Problem: problem, Held: isHeld, event: boardEvent{action, reason, noon.Add(-since)}, items: map[string]itemCount{}}
 								if state != "" {
 									r.BegunAt = ago(2 * since)
 								}
