@@ -136,10 +136,11 @@ func (t *Tablet) execute(ctx context.Context, c *Command) Report {
 func (t *Tablet) gate(ctx context.Context, c *Command) (map[string]any, *chain) {
 	s, known := t.rules["command "+c.RequestType]
 	t.mu.Lock()
-	lost, locked, rights := t.lost != nil, t.locked && t.hasCode || t.drowsy, t.mgmt.rights
+	// In Setup Assistant there is no screen that is locked.
+	lost, locked, rights := t.lost != nil, (t.locked && t.hasCode || t.drowsy) && !t.awaiting, t.mgmt.rights
 	t.mu.Unlock()
 	switch {
-	case !known, s.supervised && !t.cfg.Supervised, s.removed && major(t.cfg.OSVersion) >= 27:
+	case !known, s.supervised && !t.cfg.Supervised:
 		// So an unsupervised iPad says it (micromdm #970).
 		return nil, refuse(mdmDomain, 12021, "“%s” is not a valid request type.", c.RequestType)
 	case right(c.RequestType)&^rights != 0:
@@ -324,15 +325,18 @@ func (t *Tablet) eraseDevice(_ context.Context, c *Command) (map[string]any, *ch
 		order.again = true
 		order.profile, _ = back["MDMProfileData"].([]byte)
 		order.wifi, _ = back["WiFiProfileData"].([]byte)
-		p, bad := t.rules.readProfile(order.profile)
-		switch {
-		case order.profile == nil:
-			// Needed by a tablet that Automated Device Enrollment does not know.
+		// One that Apple knows asks the server that Apple names.
+		if order.profile == nil && t.cfg.Activation == "" {
 			return nil, refuse(mdmDomain, 12008, "Return to Service needs MDMProfileData on this device.")
-		case bad != nil:
-			return nil, bad.under(mdmDomain, 12008, "MDMProfileData is unusable.")
-		case p.payload("com.apple.mdm") == nil:
-			return nil, refuse(mdmDomain, 12008, "MDMProfileData has no MDM payload.")
+		}
+		if order.profile != nil {
+			p, bad := t.rules.readProfile(order.profile)
+			if bad != nil {
+				return nil, bad.under(mdmDomain, 12008, "MDMProfileData is unusable.")
+			}
+			if p.payload("com.apple.mdm") == nil {
+				return nil, refuse(mdmDomain, 12008, "MDMProfileData has no MDM payload.")
+			}
 		}
 		if order.wifi != nil {
 			if w, bad := t.rules.readProfile(order.wifi); bad != nil {
@@ -379,11 +383,12 @@ func (t *Tablet) deviceLock(context.Context, *Command) (map[string]any, *chain) 
 func (t *Tablet) deviceConfigured(context.Context, *Command) (map[string]any, *chain) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.awaiting {
-		t.awaiting, t.configured = false, true
-		return nil, nil
+	if !t.awaiting {
+		// Apple names no code for it; a Mac says as much (fleet #46550).
+		return nil, refuse(mdmDomain, 12021, "“DeviceConfigured” is not a valid request type: the device does not await its configuration.")
 	}
-	return nil, refuse(mdmDomain, 12021, "“%s” is not a valid request type: the device does not await its configuration.", "DeviceConfigured")
+	t.awaiting, t.configured, t.setup, t.hasCode = false, true, setupReleased, t.cfg.Code
+	return nil, nil
 }
 
 func (t *Tablet) restrictions(context.Context, *Command) (map[string]any, *chain) {

@@ -60,6 +60,12 @@ type Config struct {
 	Code         bool // a passcode is set
 	// Activation is where Apple tells the tablet who manages it; see SetUp.
 	Activation string
+	ReEnroll   bool          // erased, it sets itself up again; without it only with Return to Service
+	UpdateTime time.Duration // how long it takes to another iPadOS; 0: no time
+	EraseTime  time.Duration // how long from an erase until it asks again; 0: no time
+	LowBattery float64       // 0 to 1: how likely its battery comes below one half
+	// Pause lets such times pass; nil waits for them by the machine's clock.
+	Pause func(ctx context.Context, d time.Duration) error
 
 	// Register tells the push service of the tablet's new token, before the server
 	// hears of it; nil: there is none.
@@ -67,7 +73,7 @@ type Config struct {
 
 	On func(Event) // told what happens; called from the tablet's goroutine
 
-	rules rules // shared by a fleet
+	book *book // shared by a fleet
 }
 
 // Signature is how Mdm-Signature is written. The zero value is what iPads send:
@@ -121,9 +127,12 @@ func (c Config) fill() (Config, error) {
 	set(&c.ModelName, "iPad")
 	set(&c.Product, "iPad13,18")
 	set(&c.OSVersion, "18.1")
-	set(&c.BuildVersion, "22B83")
+	set(&c.BuildVersion, buildOf(c.OSVersion))
 	if c.Awkward < 0 || c.Awkward > 1 {
 		return c, fmt.Errorf("a rate of %v for awkward answers is not between 0 and 1", c.Awkward)
+	}
+	if c.LowBattery < 0 || c.LowBattery > 1 {
+		return c, fmt.Errorf("a rate of %v for low batteries is not between 0 and 1", c.LowBattery)
 	}
 	if c.LateBy == 0 {
 		c.LateBy = 50 * time.Millisecond

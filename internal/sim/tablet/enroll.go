@@ -62,7 +62,12 @@ func (t *Tablet) install(ctx context.Context, raw []byte) error {
 		return err
 	}
 	t.mu.Lock()
-	t.mgmt, t.profiles = m, append(t.profiles, p)
+	t.mgmt, t.profiles, t.back = m, append(t.profiles, p), nil
+	if t.awaiting {
+		t.setup = setupAwaiting
+	} else if t.setup != "" {
+		t.setup, t.hasCode = setupReleased, t.cfg.Code
+	}
 	t.count.enrollments++
 	times, name, supervised := t.count.enrollments, t.name, t.cfg.Supervised
 	t.mu.Unlock()
@@ -139,17 +144,6 @@ func (t *Tablet) bootstrapToken(ctx context.Context, m *management) error {
 	return nil
 }
 
-func major(version string) int {
-	n := 0
-	for _, r := range version {
-		if r < '0' || r > '9' {
-			break
-		}
-		n = n*10 + int(r-'0')
-	}
-	return n
-}
-
 // CheckIn sends any check-in message, for tests: the tablet adds its UDID.
 func (t *Tablet) CheckIn(ctx context.Context, message map[string]any) ([]byte, error) {
 	t.busy.Lock()
@@ -164,13 +158,20 @@ func (t *Tablet) CheckIn(ctx context.Context, message map[string]any) ([]byte, e
 	return t.put(ctx, m, m.checkInURL, typeCheckIn, message)
 }
 
-// RemoveManagement is a person who removes the management in Settings.
+// RemoveManagement is a person who removes the management in Settings; that
+// fails if Apple was told that nobody may.
 func (t *Tablet) RemoveManagement(ctx context.Context) error {
 	t.busy.Lock()
 	defer t.busy.Unlock()
 	m, err := t.managed()
 	if err != nil {
 		return err
+	}
+	t.mu.Lock()
+	kept := t.kept
+	t.mu.Unlock()
+	if kept {
+		return errors.New("the management cannot be removed by hand: the enrollment profile says so")
 	}
 	t.sayGoodbye(ctx, m)
 	t.unenroll("removed by hand")
@@ -204,7 +205,10 @@ func (t *Tablet) unenroll(why string) {
 			a.managed = false
 		}
 	}
-	t.lost, t.leaving = nil, false
+	t.lost, t.leaving, t.awaiting, t.tokenDue = nil, false, false, false
+	if t.setup != "" {
+		t.setup = setupUnmanaged
+	}
 	t.mu.Unlock()
 	t.emit(Event{Event: "unenrolled", Error: why})
 }

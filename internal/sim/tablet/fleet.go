@@ -48,6 +48,13 @@ type rootedClient struct {
 func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) {
 	if len(o.Serials) > 0 {
 		o.Devices = len(o.Serials)
+		seen := map[string]bool{}
+		for _, s := range o.Serials {
+			if seen[s] {
+				return nil, fmt.Errorf("the serial number %s is given twice", s)
+			}
+			seen[s] = true
+		}
 	}
 	if o.Devices < 1 {
 		return nil, fmt.Errorf("a fleet of %d iPads is none", o.Devices)
@@ -79,11 +86,12 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 	if err != nil {
 		return nil, fmt.Errorf("make the tablets' keys: %w", err)
 	}
-	read := readRules(schemaText)
+	book := newBook()
 	supervised := 0
 	for i := range o.Devices {
 		// Spread evenly: tablet i is supervised when the share's sum passes a whole.
-		is := int(float64(i+1)*o.Supervised+1e-9) > int(float64(i)*o.Supervised+1e-9)
+		// With Activation it is the enrollment profile at Apple that makes it so.
+		is := o.Activation == "" && int(float64(i+1)*o.Supervised+1e-9) > int(float64(i)*o.Supervised+1e-9)
 		if is {
 			supervised++
 		}
@@ -91,14 +99,19 @@ func NewFleet(ctx context.Context, o Options, tell func(Event)) (*Fleet, error) 
 			orders: make(chan func(context.Context)), pushed: make(chan struct{}, 1),
 			rand: rand.New(rand.NewPCG(o.Seed, uint64(i)<<8|3)),
 		}
-		serial := ""
+		serial, system := "", ""
 		if len(o.Serials) > 0 {
 			serial = o.Serials[i]
 		}
+		if o.OSMix {
+			system = mixedOS(o.Seed, i)
+		}
 		m.Tablet, err = New(Config{
-			Serial: serial, Activation: o.Activation, Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
+			Serial: serial, OSVersion: system, Activation: o.Activation, ReEnroll: o.ReEnroll, UpdateTime: o.UpdateTime, EraseTime: o.EraseTime,
+			LowBattery: o.LowBattery, Pause: f.away,
+			Seed: o.Seed, Index: i, Supervised: is, Clock: o.Clock, Roots: o.Roots, Client: f.client, Keys: keys,
 			Signature: o.Signature, Unlicensed: o.Unlicensed, AppName: f.appName, AppTime: o.AppTime,
-			Awkward: o.Awkward, Code: o.Code, Register: f.register(m), On: tell, rules: read,
+			Awkward: o.Awkward, Code: o.Code, Register: f.register(m), On: tell, book: book,
 		})
 		if err != nil {
 			return nil, err
@@ -182,7 +195,8 @@ func (f *Fleet) live(ctx context.Context, m *member) {
 		_ = f.talk(ctx, m, func() error { return m.Enroll(ctx, f.opts.ProfileURL) }) // told as enroll-failed
 	}
 	if !f.opts.Wait && f.opts.Activation != "" {
-		_ = f.setUpPatiently(ctx, m) // told as setup-failed
+		_ = f.rest(ctx, m, f.opts.Stagger*time.Duration(m.cfg.Index)/time.Duration(len(f.crew))) // the context ends; so does what follows
+		_ = f.setUpPatiently(ctx, m)                                                             // told as setup-failed
 	}
 	timer := time.NewTimer(f.nextPoll(m))
 	defer timer.Stop()
@@ -198,6 +212,9 @@ func (f *Fleet) live(ctx context.Context, m *member) {
 			if m.Enrolled() && !m.Asleep() {
 				f.connect(ctx, m)
 			}
+		}
+		if m.ComesBack() {
+			_ = f.setUpPatiently(ctx, m) // told as setup-failed
 		}
 		timer.Reset(f.nextPoll(m))
 	}
@@ -297,4 +314,4 @@ func (f *Fleet) chosen(serials []string) ([]*member, error) {
 }
 
 // errUnknownOrder names what can be ordered.
-var errUnknownOrder = errors.New("unknown command; there are enroll, setup, poll, lock, unlock, sleep, wake, reboot, backup, restore, remove-profile, unenroll, erase, store, snapshot, stop")
+var errUnknownOrder = errors.New("unknown command; there are enroll, setup, retry, poll, lock, unlock, sleep, wake, reboot, backup, restore, remove-profile, unenroll, erase, store, snapshot, stop")

@@ -28,7 +28,7 @@ func (t *Tablet) information() map[string]any {
 	return map[string]any{
 		"UDID": t.cfg.UDID, "SerialNumber": t.cfg.Serial, "DeviceName": t.name, "OSVersion": t.cfg.OSVersion,
 		"BuildVersion": t.cfg.BuildVersion, "ModelName": t.cfg.ModelName, "Model": t.cfg.Model, "ModelNumber": t.cfg.Model,
-		"ProductName": t.cfg.Product, "DeviceCapacity": 64.0, "AvailableDeviceCapacity": 41.25, "BatteryLevel": 0.85,
+		"ProductName": t.cfg.Product, "DeviceCapacity": 64.0, "AvailableDeviceCapacity": 41.25, "BatteryLevel": t.battery(t.cfg.Clock.Now()),
 		"CellularTechnology": 0, "WiFiMAC": t.mac(1), "BluetoothMAC": t.mac(2), "IsSupervised": t.cfg.Supervised,
 		"IsDeviceLocatorServiceEnabled": false, "IsActivationLockEnabled": false, "IsDoNotDisturbInEffect": false,
 		"IsCloudBackupEnabled": false, "IsMDMLostModeEnabled": t.lost != nil, "IsMultiUser": false, "IsRoaming": false,

@@ -11,6 +11,9 @@ import (
 func (t *Tablet) Lock() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.awaiting {
+		return // Setup Assistant has no passcode yet
+	}
 	t.locked, t.hasCode = true, true
 }
 
@@ -52,12 +55,15 @@ func (t *Tablet) Reboot() {
 }
 
 // EraseByHand is a person who erases the tablet in Settings: no word to the
-// server.
+// server. See ComesBack.
 func (t *Tablet) EraseByHand() {
 	t.busy.Lock()
 	defer t.busy.Unlock()
 	t.mu.Lock()
 	t.reset()
+	if t.setup != "" && t.cfg.ReEnroll {
+		t.back = &comeback{wait: t.cfg.EraseTime}
+	}
 	t.count.erased++
 	t.mu.Unlock()
 	t.emit(Event{Event: "erased"})
@@ -135,6 +141,9 @@ func (t *Tablet) Restore(ctx context.Context, b Backup) error {
 	}
 	t.mu.Lock()
 	t.mgmt = &m
+	if t.setup != "" {
+		t.setup, t.hasCode = setupReleased, t.cfg.Code
+	}
 	t.mu.Unlock()
 	return t.session(ctx)
 }

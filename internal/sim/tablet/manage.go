@@ -22,7 +22,7 @@ func (t *Tablet) manage(ctx context.Context, p *installed) (*management, error) 
 	if bad != nil {
 		return nil, bad
 	}
-	trusted, err := poolWith(t.cfg.Roots, roots)
+	trusted, err := poolWith(t.cfg.Roots, append(roots, t.anchors...))
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +60,7 @@ func (m *management) check() error {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return refuse(mdmDomain, 12030, "The URL “%s” of the MDM payload is invalid.", s)
 		}
-		// An iPad wants HTTPS everywhere; servers under test run on loopback.
-		if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && !strings.HasPrefix(host, "127.") && host != "::1" {
+		if !secure(u) {
 			return refuse(mdmDomain, 12034, "The URL “%s” of the MDM payload is not HTTPS.", s)
 		}
 	}
@@ -72,6 +71,12 @@ func (m *management) check() error {
 		return refuse(mdmDomain, 12000, "The access rights %d are invalid.", m.rights)
 	}
 	return nil
+}
+
+// secure: an iPad wants HTTPS everywhere; servers under test run on loopback.
+func secure(u *url.URL) bool {
+	host := u.Hostname()
+	return u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1")
 }
 
 // poolWith adds roots to a pool; nil is the system's.

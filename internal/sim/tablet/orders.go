@@ -45,7 +45,9 @@ func (f *Fleet) carryOut(ctx context.Context, o Order) error {
 		}
 		return nil
 	case "setup":
-		return f.inTurn(ctx, crew, f.setUpPatiently)
+		return f.switchOn(ctx, crew)
+	case "retry":
+		return f.inTurn(ctx, standing(crew), f.setUpPatiently)
 	case "unenroll", "erase", "restore", "remove-profile", "poll", "enroll":
 		return f.each(ctx, crew, func(ctx context.Context, m *member) error { return f.conversation(ctx, m, o) })
 	}

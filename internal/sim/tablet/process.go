@@ -16,13 +16,14 @@ import (
 
 // Options is a fleet: what `ranzen simulate` and the demo ask for.
 type Options struct {
-	ProfileURL string   // where each tablet fetches its own enrollment profile
-	Devices    int      // how many
-	Seed       uint64   //
-	Activation string   // instead of ProfileURL: the simulated Apple that says who manages a tablet
-	Serials    []string // of the tablets, in order; empty: made up. Their number is Devices
-	Supervised float64  // share that was prepared, 0 to 1, spread evenly: 0.67 is two of three
-	Awkward    float64  // 0 to 1
+	ProfileURL string        // where each tablet fetches its own enrollment profile
+	Devices    int           // how many
+	Seed       uint64        //
+	Activation string        // instead of ProfileURL: the simulated Apple that says who manages a tablet
+	Serials    []string      // of the tablets, in order; empty: made up. Their number is Devices
+	Stagger    time.Duration // over how long the tablets of an order are switched on
+	Supervised float64       // share that was prepared, 0 to 1, spread evenly: 0.67 is two of three
+	Awkward    float64       // 0 to 1
 	Clock      clock.Clock
 
 	Roots      *x509.CertPool // nil is the system's; root payloads are added
@@ -36,7 +37,12 @@ type Options struct {
 	Unlicensed []int64
 	Store      map[int64]string // adam ID to bundle ID; more can come by the command store
 	AppTime    time.Duration
-	Code       bool // the tablets have a passcode
+	UpdateTime time.Duration
+	EraseTime  time.Duration
+	ReEnroll   bool    // erased tablets set themselves up again
+	LowBattery float64 // share of batteries below one half
+	OSMix      bool    // iPadOS as schools have it, by the seed; else all have one
+	Code       bool    // the tablets have a passcode
 	Signature  Signature
 }
 

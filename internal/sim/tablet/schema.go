@@ -6,12 +6,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // schema.txt is made from Apple's schema (iOS only). A section begins with @ and
 // a line below it is a key by its path, "!" if it is required, its type and, if
 // the schema lists them, its values. [] is an element of a list, * any key.
+// since: is the iPadOS that a key, command or setting came with if that is newer
+// than 17.0, removed: the first that has a command or setting no more.
 //
 //go:embed schema.txt
 var schemaText string
@@ -22,6 +25,7 @@ type keySpec struct {
 	kind     string
 	required bool
 	values   []string
+	since    string
 	sub      []*keySpec // of a dictionary
 	item     *keySpec   // of a list
 }
@@ -30,11 +34,57 @@ type keySpec struct {
 type section struct {
 	keys       []*keySpec
 	supervised bool
-	removed    bool
+	since      string
+	removed    string
 }
 
-// rules is schema.txt, read. A fleet shares one; nobody changes it.
+// rules is schema.txt, read. Nobody changes it.
 type rules map[string]section
+
+// book is schema.txt, and what of it each iPadOS knows. A fleet shares one.
+type book struct {
+	all rules
+
+	mu sync.Mutex
+	of map[string]rules // by iPadOS
+}
+
+func newBook() *book { return &book{all: readRules(schemaText), of: map[string]rules{}} }
+
+// at are the rules of an iPadOS: what came later it does not know.
+func (b *book) at(version string) rules {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known := b.of[version]; known != nil {
+		return known
+	}
+	out := rules{}
+	for name, s := range b.all {
+		if newer(s.since, version) || s.removed != "" && !newer(s.removed, version) {
+			continue
+		}
+		s.keys = knownTo(version, s.keys)
+		out[name] = s
+	}
+	b.of[version] = out
+	return out
+}
+
+func knownTo(version string, keys []*keySpec) []*keySpec {
+	var out []*keySpec
+	for _, k := range keys {
+		if newer(k.since, version) {
+			continue
+		}
+		known := *k
+		known.sub = knownTo(version, k.sub)
+		if k.item != nil {
+			known.item = knownTo(version, []*keySpec{k.item})[0]
+		}
+		out = append(out, &known)
+	}
+	return out
+}
 
 func readRules(text string) rules {
 	unspace := strings.NewReplacer("%20", " ")
@@ -52,12 +102,12 @@ func readRules(text string) rules {
 			if len(rest) > 0 {
 				name, rest = name+" "+rest[0], rest[1:]
 			}
-			out[name] = section{supervised: slices.Contains(rest, "supervised"), removed: slices.Contains(rest, "removed")}
+			out[name] = section{supervised: slices.Contains(rest, "supervised"), since: marked(rest, "since:"), removed: marked(rest, "removed:")}
 			continue
 		}
 		path, required := strings.CutSuffix(f[0], "!")
-		k := &keySpec{kind: f[1], required: required}
-		if len(f) > 2 {
+		k := &keySpec{kind: f[1], required: required, since: marked(f, "since:")}
+		if len(f) > 2 && !strings.HasPrefix(f[2], "since:") {
 			k.values = strings.Split(unspace.Replace(f[2]), "|")
 		}
 		parent, last := "", path
@@ -78,6 +128,16 @@ func readRules(text string) rules {
 		}
 	}
 	return out
+}
+
+// marked finds a mark of a line.
+func marked(line []string, mark string) string {
+	for _, f := range line {
+		if v, ok := strings.CutPrefix(f, mark); ok {
+			return v
+		}
+	}
+	return ""
 }
 
 // breach is what is wrong with a dictionary, in the words of Apple's errors.

@@ -37,7 +37,11 @@ func (t *Tablet) Poll(ctx context.Context) error {
 }
 
 func (t *Tablet) session(ctx context.Context) error {
-	c, err := t.idle(ctx)
+	var c *Command
+	err := t.repeatToken(ctx)
+	if err == nil {
+		c, err = t.idle(ctx)
+	}
 	for n := 0; c != nil && err == nil; n++ {
 		if n == rounds {
 			err = fmt.Errorf("the server handed over more than %d commands in one session", rounds)
@@ -53,6 +57,24 @@ func (t *Tablet) session(ctx context.Context) error {
 	t.putOff = true // it tries again before long
 	t.mu.Unlock()
 	return t.failed("poll-failed", err)
+}
+
+// repeatToken sends the TokenUpdate that did not get through: it is how the
+// server hears that the tablet does not wait any more.
+func (t *Tablet) repeatToken(ctx context.Context) error {
+	t.mu.Lock()
+	m, due := t.mgmt, t.tokenDue
+	t.mu.Unlock()
+	if !due || m == nil {
+		return nil
+	}
+	if err := t.tokenUpdate(ctx, m); err != nil {
+		return t.ended(err)
+	}
+	t.mu.Lock()
+	t.tokenDue = false
+	t.mu.Unlock()
+	return nil
 }
 
 // Idle opens a session and gives the first command; nil if there is none.
@@ -97,7 +119,7 @@ func (t *Tablet) answer(ctx context.Context, c *Command) (*Command, error) {
 // deliver sends an answer: in time or late, once or twice.
 func (t *Tablet) deliver(ctx context.Context, r Report) (*Command, error) {
 	if t.chance(t.cfg.Awkward / 10) {
-		if err := pause(ctx, t.cfg.LateBy); err != nil {
+		if err := t.pause(ctx, t.cfg.LateBy); err != nil {
 			return nil, err
 		}
 	}
@@ -195,7 +217,13 @@ func (t *Tablet) afterwards(ctx context.Context, c *Command) (over bool, err err
 	switch {
 	case configured && m != nil:
 		t.emit(Event{Event: "released"})
-		return false, t.tokenUpdate(ctx, m)
+		t.mu.Lock()
+		t.tokenDue = true
+		t.mu.Unlock()
+		if err := t.repeatToken(ctx); err != nil {
+			return true, err
+		}
+		return !t.Enrolled(), nil
 	case c.RequestType == "EraseDevice":
 		return true, t.eraseNow(ctx)
 	case c.RequestType == "RestartDevice":
@@ -217,15 +245,23 @@ func (t *Tablet) afterwards(ctx context.Context, c *Command) (over bool, err err
 }
 
 // eraseNow forgets everything; with Return to Service the tablet enrolls again
-// by itself.
+// by itself. One that asks Apple who manages it asks again.
 func (t *Tablet) eraseNow(ctx context.Context) error {
 	t.mu.Lock()
 	order := t.erasePending
+	if order == nil {
+		order = &eraseOrder{}
+	}
 	t.reset()
+	back := &comeback{wait: t.cfg.EraseTime, profile: order.profile}
+	if ade := t.setup != ""; ade && (order.again || t.cfg.ReEnroll) {
+		t.back = back
+	}
+	comes := t.back != nil
 	t.count.erased++
 	t.mu.Unlock()
-	t.emit(Event{Event: "erased", ReturnToService: order != nil && order.again})
-	if order == nil || !order.again {
+	t.emit(Event{Event: "erased", ReturnToService: order.again})
+	if !order.again && !comes {
 		return nil
 	}
 	if order.wifi != nil { // without it, it has to be Ethernet
@@ -237,6 +273,12 @@ func (t *Tablet) eraseNow(ctx context.Context) error {
 		t.mu.Lock()
 		t.profiles = append(t.profiles, p)
 		t.mu.Unlock()
+	}
+	if comes {
+		return t.setUp(ctx)
+	}
+	if err := t.pause(ctx, back.wait); err != nil {
+		return err
 	}
 	return t.enrollWith(ctx, order.profile)
 }

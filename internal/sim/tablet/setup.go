@@ -1,20 +1,15 @@
 package tablet
 
 import (
-	"bytes"
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,8 +17,16 @@ import (
 // goes on without management, and only an erase brings it back.
 var ErrNoProfile = errors.New("Apple assigns no enrollment profile to the tablet")
 
-// maxUpdates bounds how often a server may want another iPadOS.
-const maxUpdates = 3
+// Where a tablet stands that asks Apple who manages it (State.Setup).
+const (
+	setupOff        = "off"        // as it comes out of its box, or after an erase
+	setupActivating = "activating" // it asks Apple
+	setupUpdating   = "updating"   // to the iPadOS that the server wants first
+	setupEnrolling  = "enrolling"  // it asks the server
+	setupAwaiting   = "awaiting"   // enrolled; in Setup Assistant until DeviceConfigured
+	setupReleased   = "released"   // out of Setup Assistant
+	setupUnmanaged  = "unmanaged"  // out of Setup Assistant and nobody's
+)
 
 // activation is what Apple tells a tablet that was just switched on.
 type activation struct {
@@ -34,36 +37,82 @@ type activation struct {
 	} `json:"identity"`
 }
 
+// comeback is a tablet that was erased and sets itself up again.
+type comeback struct {
+	wait    time.Duration // until it is up again
+	profile []byte        // MDMProfileData; nil: it asks the server
+}
+
 // SetUp switches a tablet on that is fresh: it asks Apple who manages it, enrolls
 // there without a person, and stays in Setup Assistant if it shall (Automated
-// Device Enrollment).
+// Device Enrollment). It tries once; who sets up an iPad tries again.
 func (t *Tablet) SetUp(ctx context.Context) error {
 	t.busy.Lock()
 	defer t.busy.Unlock()
 	if t.Enrolled() {
 		return ErrEnrolled
 	}
+	return t.setUp(ctx)
+}
+
+func (t *Tablet) setUp(ctx context.Context) error {
+	t.mu.Lock()
+	back := t.back
+	t.mu.Unlock()
+	var ready []byte
+	if back != nil {
+		if err := t.pause(ctx, back.wait); err != nil {
+			return err
+		}
+		back.wait, ready = 0, back.profile
+	}
+	t.enter(setupActivating)
 	a, err := t.activate(ctx)
 	if err != nil {
 		return t.failed("setup-failed", err)
 	}
 	if a.Profile == nil {
+		t.leave(setupUnmanaged)
 		return t.failed("unmanaged-setup", ErrNoProfile)
 	}
-	raw, err := t.askForProfile(ctx, a)
-	if err != nil {
+	if err := t.obeyApple(a); err != nil {
 		return t.failed("setup-failed", err)
 	}
-	t.mu.Lock()
-	t.cfg.Supervised = flag(a.Profile, "is_supervised")
-	t.awaiting, t.viaADE = flag(a.Profile, "await_device_configured") && t.cfg.Supervised, true
-	t.mu.Unlock()
+	// What Return to Service brought is taken instead of what the server would
+	// give (Apple, EraseDevice, ReturnToService > MDMProfileData).
+	raw := ready
+	if raw == nil {
+		if raw, err = t.askForProfile(ctx, a); err != nil {
+			return t.failed("setup-failed", err)
+		}
+	}
 	return t.enrollWith(ctx, raw)
+}
+
+// enter goes one step on in Setup Assistant.
+func (t *Tablet) enter(step string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setup, t.awaiting = step, false
+}
+
+// leave ends Setup Assistant: only then the person in front of it sets a passcode.
+func (t *Tablet) leave(step string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setup, t.awaiting, t.back, t.hasCode = step, false, nil, t.cfg.Code
+}
+
+// ComesBack tells whether the tablet was erased and is to set itself up again.
+func (t *Tablet) ComesBack() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.back != nil && t.mgmt == nil
 }
 
 // activate asks Apple.
 func (t *Tablet) activate(ctx context.Context) (a activation, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.cfg.Activation+"/activation/"+t.cfg.Serial, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(t.cfg.Activation, "/")+"/activation/"+t.cfg.Serial, nil)
 	if err != nil {
 		return a, fmt.Errorf("activate: %w", err)
 	}
@@ -72,157 +121,53 @@ func (t *Tablet) activate(ctx context.Context) (a activation, err error) {
 		return a, fmt.Errorf("activate: %w", err)
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return a, fmt.Errorf("activate: %w", err)
+		return a, fmt.Errorf("activate: Apple's answer: %w", err)
 	}
 	return a, nil
 }
 
-// askForProfile sends the machine info, and updates the tablet if it must.
-func (t *Tablet) askForProfile(ctx context.Context, a activation) ([]byte, error) {
+// obeyApple takes what the enrollment profile at Apple says of the tablet itself.
+//
+// Apple, Device Management, "Define a Profile": await_device_configured is ignored
+// without is_supervised; anchor_certs are base64 of DER.
+func (t *Tablet) obeyApple(a activation) error {
 	var anchors []*x509.Certificate
 	for _, v := range list(a.Profile, "anchor_certs") {
 		der, err := base64.StdEncoding.DecodeString(fmt.Sprint(v))
 		if err != nil {
-			return nil, fmt.Errorf("the profile's anchor_certs: %w", err)
+			return fmt.Errorf("the enrollment profile's anchor_certs: %w", err)
 		}
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return nil, fmt.Errorf("the profile's anchor_certs: %w", err)
+			return fmt.Errorf("the enrollment profile's anchor_certs: %w", err)
 		}
 		anchors = append(anchors, c)
 	}
-	roots, err := poolWith(t.cfg.Roots, anchors)
-	if err != nil {
-		return nil, err
+	if text(a.Profile, "configuration_web_url") != "" {
+		return errors.New("the enrollment profile wants a person to sign in on a web page; there is none")
 	}
-	for range maxUpdates {
-		body, err := t.postInfo(ctx, a, t.client(roots, nil))
-		version := ""
-		if version, err = updateWanted(err); err != nil {
-			return nil, err
-		}
-		if version == "" {
-			return body, nil
-		}
-		t.mu.Lock()
-		t.cfg.OSVersion, t.cfg.BuildVersion = version, "99Z"+version
-		t.mu.Unlock()
-		t.emit(Event{Event: "updated", Message: version})
-	}
-	return nil, fmt.Errorf("the server wanted another iPadOS %d times", maxUpdates)
-}
-
-func (t *Tablet) postInfo(ctx context.Context, a activation, client *http.Client) ([]byte, error) {
+	kept, said := a.Profile["is_mdm_removable"].(bool)
 	t.mu.Lock()
-	info := map[string]any{
-		"UDID": t.cfg.UDID, "SERIAL": t.cfg.Serial, "PRODUCT": t.cfg.Product, "VERSION": t.cfg.BuildVersion, "OS_VERSION": t.cfg.OSVersion,
-		"LANGUAGE": "de", "MDM_CAN_REQUEST_SOFTWARE_UPDATE": major(t.cfg.OSVersion) >= 17, "SOFTWARE_UPDATE_DEVICE_ID": t.cfg.Product,
-		"SUPPLEMENTAL_BUILD_VERSION": t.cfg.BuildVersion,
-	}
-	t.mu.Unlock()
-	body, err := encode(info)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := a.sign(body, t.cfg.Clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, text(a.Profile, "url"), bytes.NewReader(signed))
-	if err != nil {
-		return nil, fmt.Errorf("ask for the enrollment profile: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/pkcs7-signature")
-	req.Header.Set("User-Agent", "Setup/1.0")
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask for the enrollment profile: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }() // only read from
-	got, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("ask for the enrollment profile: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, &HTTPError{Status: res.StatusCode, Body: got}
-	}
-	return got, nil
+	defer t.mu.Unlock()
+	t.anchors, t.kept, t.viaADE = anchors, said && !kept, true
+	t.cfg.Supervised = flag(a.Profile, "is_supervised")
+	t.setup, t.awaiting = setupEnrolling, flag(a.Profile, "await_device_configured") && t.cfg.Supervised
+	return nil
 }
 
-// updateWanted reads a refusal that wants a newer iPadOS first.
-//
-// Apple, mdm/errors/softwareupdate.required.yaml.
-func updateWanted(err error) (version string, _ error) {
-	h, ok := errors.AsType[*HTTPError](err)
-	if !ok || h.Status != http.StatusForbidden {
-		return "", err
+// refusal is the event of a set-up that came to nothing; an answer of Apple or
+// the server has its status.
+func refusal(event string, err error) Event {
+	e := Event{Event: event, Error: err.Error()}
+	if h, ok := errors.AsType[*HTTPError](err); ok && event == "setup-failed" {
+		e.Status = strconv.Itoa(h.Status)
 	}
-	var said struct {
-		Code    string `json:"code"`
-		Details struct{ OSVersion string }
-	}
-	if json.Unmarshal(h.Body, &said) != nil || said.Code != "com.apple.softwareupdate.required" || said.Details.OSVersion == "" {
-		return "", err
-	}
-	return said.Details.OSVersion, nil
+	return e
 }
 
-// sign wraps the machine info as iPads do: CMS with the content in it, SHA-1 and
-// RSA, and the chain of the identity that Apple gave it.
-func (a activation) sign(content []byte, now time.Time) ([]byte, error) {
-	var chain []*x509.Certificate
-	for block, rest := pem.Decode([]byte(a.Identity.CertPEM)); block != nil; block, rest = pem.Decode(rest) {
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("read the tablet's certificate: %w", err)
-		}
-		chain = append(chain, c)
-	}
-	block, _ := pem.Decode([]byte(a.Identity.KeyPEM))
-	if len(chain) == 0 || block == nil {
-		return nil, errors.New("Apple gave the tablet no identity")
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	key, ok := parsed.(*rsa.PrivateKey)
-	if err != nil || !ok {
-		return nil, fmt.Errorf("read the tablet's key: %w", err)
-	}
-	who, err := issuerAndSerial(chain[0])
-	if err != nil {
-		return nil, err
-	}
-	attributes := [][]byte{
-		der(tagSequence, derOID(oidContentType), der(tagSet, derOID(oidData))),
-		der(tagSequence, derOID(oidSigningTime), der(tagSet, der(tagUTCTime, []byte(now.UTC().Format("060102150405Z"))))),
-		der(tagSequence, derOID(oidMessageDigest), der(tagSet, der(tagOctets, sum(crypto.SHA1, content)))),
-	}
-	slices.SortFunc(attributes, bytes.Compare)
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA1, sum(crypto.SHA1, der(tagSet, attributes...)))
-	if err != nil {
-		return nil, fmt.Errorf("sign the machine info: %w", err)
-	}
-	var certs []byte
-	for _, c := range chain {
-		certs = append(certs, c.Raw...)
-	}
-	one := []byte{tagInteger, 1, 1}
-	signer := der(tagSequence, one, who, algorithm(oidSHA1), der(tagContext0, attributes...), algorithm(oidRSA), der(tagOctets, signature))
-	return der(tagSequence, derOID(oidSignedData), der(tagContext0,
-		der(tagSequence, one, der(tagSet, algorithm(oidSHA1)), der(tagSequence, derOID(oidData), der(tagContext0, der(tagOctets, content))),
-			der(tagContext0, certs), der(tagSet, signer)))), nil
-}
-
-// setUpPatiently is a fleet's way to switch a tablet on: who sets up an iPad
-// tries again when it fails. The pauses hold up no other tablet.
-func (f *Fleet) setUpPatiently(ctx context.Context, m *member) error {
-	const tries = 30
-	for n := 1; ; n++ {
-		err := f.talk(ctx, m, func() error { return m.SetUp(ctx) })
-		if err == nil || m.Enrolled() || n == tries || errors.Is(err, ErrNoProfile) || ctx.Err() != nil {
-			return err
-		}
-		if err := pause(ctx, time.Duration(min(n, 10))*500*time.Millisecond); err != nil {
-			return err
-		}
-	}
+// stay gives up to come back: it waits for a person.
+func (t *Tablet) stay() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.back = nil
 }

@@ -26,7 +26,10 @@ type State struct {
 	Apps         []App          `json:"apps"`
 	Lost         *Lost          `json:"lost,omitempty"`
 
-	Awaiting bool `json:"awaiting"` // in Setup Assistant, for DeviceConfigured
+	// Setup is where it stands in Setup Assistant if it asks Apple who manages it:
+	// off, activating, updating, enrolling, awaiting, released, unmanaged.
+	Setup    string `json:"setup,omitempty"`
+	Awaiting bool   `json:"awaiting"` // in Setup Assistant, for DeviceConfigured
 
 	Locked  bool `json:"locked"` // by its passcode
 	Asleep  bool `json:"asleep"`

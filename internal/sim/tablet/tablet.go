@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -39,12 +40,20 @@ type Tablet struct {
 	bypass          string
 	erasePending    *eraseOrder
 	leaving         bool // RemoveProfile took the enrollment profile
-	awaiting        bool // it stays in Setup Assistant until DeviceConfigured
-	configured      bool // just now: it says so when it has answered
-	viaADE          bool
-	log             []Entry
-	lastError       string
-	count           counters
+
+	setup      string // where it stands in Setup Assistant; "" without Config.Activation
+	awaiting   bool   // it stays in Setup Assistant until DeviceConfigured
+	configured bool   // just now: it says so when it has answered
+	tokenDue   bool   // a TokenUpdate did not get through
+	viaADE     bool
+	kept       bool                // nobody can remove the management by hand
+	anchors    []*x509.Certificate // of the enrollment profile at Apple
+	back       *comeback           // nil: it does not set itself up by itself
+
+	born      time.Time
+	log       []Entry
+	lastError string
+	count     counters
 }
 
 type counters struct {
@@ -74,10 +83,10 @@ func New(c Config) (*Tablet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.rules == nil {
-		c.rules = readRules(schemaText)
+	if c.book == nil {
+		c.book = newBook()
 	}
-	t := &Tablet{cfg: c, rules: c.rules, rand: rand.New(rand.NewPCG(c.Seed, uint64(c.Index)<<8|2))}
+	t := &Tablet{cfg: c, rules: c.book.at(c.OSVersion), born: c.Clock.Now(), rand: rand.New(rand.NewPCG(c.Seed, uint64(c.Index)<<8|2))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reset()
@@ -89,7 +98,11 @@ func (t *Tablet) reset() {
 	t.name, t.profiles, t.apps = t.cfg.DeviceName, nil, map[string]*app{}
 	t.mgmt, t.lost, t.options = nil, nil, map[string]any{}
 	t.locked, t.hasCode, t.asleep, t.offline, t.drowsy, t.putOff = false, t.cfg.Code, false, false, false, false
-	t.erasePending, t.leaving, t.comes, t.awaiting, t.viaADE = nil, false, "", false, false
+	t.erasePending, t.leaving, t.comes = nil, false, ""
+	t.setup, t.awaiting, t.configured, t.tokenDue, t.viaADE, t.kept, t.anchors, t.back = "", false, false, false, false, false, nil, nil
+	if t.cfg.Activation != "" {
+		t.setup, t.hasCode = setupOff, false
+	}
 	t.location = [2]float64{52.5 + t.rand.Float64()/10, 13.3 + t.rand.Float64()/10}
 	t.bypass = fmt.Sprintf("%05X-%05X-%04X-%04X-%04X-%04X", t.rand.Uint32()>>12, t.rand.Uint32()>>12,
 		t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16, t.rand.Uint32()>>16)
@@ -109,7 +122,7 @@ func (t *Tablet) State() State {
 		Serial: t.cfg.Serial, UDID: t.cfg.UDID, Name: t.name, Model: t.cfg.Product, OSVersion: t.cfg.OSVersion,
 		Supervised: t.cfg.Supervised, Enrolled: t.mgmt != nil, Enrollments: t.count.enrollments, Renewals: t.count.renewals,
 		Erased: t.count.erased, Restarts: t.count.restarts, Profiles: []Profile{}, WiFi: []string{}, WebClips: []string{}, Apps: []App{},
-		Awaiting: t.awaiting, Locked: t.locked, Asleep: t.asleep, Offline: t.offline, HasCode: t.hasCode,
+		Setup: t.setup, Awaiting: t.awaiting && t.mgmt != nil, Locked: t.locked, Asleep: t.asleep, Offline: t.offline, HasCode: t.hasCode,
 		Polls: t.count.polls, Pushes: t.count.pushes, WrongPushes: t.count.wrongPushes,
 		Log: slices.Clone(t.log), LastError: t.lastError,
 	}
@@ -205,8 +218,19 @@ func (t *Tablet) failed(event string, err error) error {
 	t.mu.Lock()
 	t.lastError = err.Error()
 	t.mu.Unlock()
-	t.emit(Event{Event: event, Error: err.Error()})
+	t.emit(refusal(event, err))
 	return err
+}
+
+// pause lets time pass while the tablet does something that takes its time.
+func (t *Tablet) pause(ctx context.Context, d time.Duration) error {
+	switch {
+	case d <= 0:
+		return nil
+	case t.cfg.Pause != nil:
+		return t.cfg.Pause(ctx, d)
+	}
+	return pause(ctx, d)
 }
 
 // chance is true at the given rate.

@@ -11,14 +11,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // HTTPError is an answer of the server that is not 200.
 type HTTPError struct {
-	Status int
-	Body   []byte
+	Status      int
+	ContentType string
+	RetryAfter  time.Duration // 0: it did not say
+	Body        []byte
 }
 
 // Error names the status; the body is for the caller.
@@ -103,19 +106,29 @@ func (t *Tablet) put(ctx context.Context, m *management, url, contentType string
 
 // answer sends a request and reads what comes back; only 200 is good.
 func answer(c *http.Client, req *http.Request) ([]byte, error) {
+	body, _, err := ask(c, req)
+	return body, err
+}
+
+// ask is answer with the content type of what came back.
+func ask(c *http.Client, req *http.Request) (body []byte, contentType string, err error) {
 	res, err := c.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("talk to the server: %w", err)
+		return nil, "", fmt.Errorf("talk to the server: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }() // only read from
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("read the server's answer: %w", err)
+	if body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer)); err != nil {
+		return nil, "", fmt.Errorf("read the server's answer: %w", err)
 	}
+	contentType = res.Header.Get("Content-Type")
 	if res.StatusCode != http.StatusOK {
-		return nil, &HTTPError{Status: res.StatusCode, Body: body}
+		h := &HTTPError{Status: res.StatusCode, ContentType: contentType, Body: body}
+		if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && n > 0 { // a date is for proxies
+			h.RetryAfter = time.Duration(n) * time.Second
+		}
+		return nil, "", h
 	}
-	return body, nil
+	return body, contentType, nil
 }
 
 // safari is who fetches an enrollment profile on an iPad.
@@ -128,20 +141,12 @@ func (t *Tablet) fetchProfile(ctx context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("fetch the profile: %w", err)
 	}
 	req.Header.Set("User-Agent", safari)
-	res, err := t.client(t.cfg.Roots, nil).Do(req)
+	body, got, err := ask(t.client(t.cfg.Roots, nil), req)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the profile: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }() // only read from
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("fetch the profile: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch the profile: %w", &HTTPError{Status: res.StatusCode, Body: body})
 	}
 	// Safari offers to install a profile only if it is called one.
-	if got := res.Header.Get("Content-Type"); !strings.HasPrefix(got, typeConfig) {
+	if !strings.HasPrefix(got, typeConfig) {
 		return nil, fmt.Errorf("fetch the profile: its content type is %q, not %s", got, typeConfig)
 	}
 	return body, nil
