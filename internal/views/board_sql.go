@@ -25,8 +25,8 @@ const boardSQL = `
 		COALESCE(e.lost_mode, FALSE) OR e.lost_at IS NOT NULL AS lost,
 		COALESCE(e.unmanage_at IS NOT NULL OR EXISTS (SELECT 1 FROM commands x WHERE x.enrollment_id = e.id AND x.generation = e.generation
 			AND x.once AND x.state IN ('queued', 'sent', 'deferred', 'uncertain') AND x.kind = 'device.erase'), FALSE) AS ending,
-		EXISTS (SELECT 1 FROM holds h JOIN enrollments g ON g.id = h.enrollment_id
-			WHERE h.device_id = d.id AND h.decided_at IS NULL AND g.state = 'held') AS held,
+		d.id IN (SELECT h.device_id FROM holds h CROSS JOIN enrollments g
+			WHERE h.decided_at IS NULL AND g.id = h.enrollment_id AND g.state = 'held') AS held,
 		c.last_seen, n.refused_at IS NOT NULL AS push_refused, COALESCE(n.last_error, '') AS push_error, COALESCE(i.body, '') AS inventory
 	FROM devices d
 	LEFT JOIN sites s ON s.id = d.site_id LEFT JOIN carts k ON k.id = d.cart_id` + appleJoin + `
@@ -91,10 +91,32 @@ func (r *Room) tokensOf(ctx context.Context, q sqldb.Queryer, deliveryID string)
 const there = `i.state = 'installed' AND i.observed IS NOT NULL`
 
 // wished are the items of a delivery's devices; those of an earlier life are not
-// among them.
+// among them. The joins are written as they are to be made: SQLite, which knows
+// no numbers, would begin with all enrollments there are.
 const wished = `
-	FROM devices d JOIN enrollments e ON e.device_id = d.id AND e.state = 'enrolled'
-	JOIN device_items i ON i.enrollment_id = e.id AND i.generation = e.generation AND i.desired IS NOT NULL`
+	FROM devices d CROSS JOIN enrollments e CROSS JOIN device_items i`
+
+const ofDelivery = `
+	WHERE d.delivery_id = ? AND e.device_id = d.id AND e.state = 'enrolled'
+		AND i.enrollment_id = e.id AND i.generation = e.generation AND i.desired IS NOT NULL`
+
+const named = wished + `
+	LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id LEFT JOIN apps x ON i.item_kind = 'app' AND x.id = i.item_id` + ofDelivery
+
+const countsSQL = `
+	SELECT i.enrollment_id, i.item_kind, COUNT(*) AS wanted, SUM(CASE WHEN ` + there + ` THEN 1 ELSE 0 END) AS done,
+		COALESCE(MIN(CASE WHEN ` + there + ` THEN NULL ELSE i.item_id END), '') AS missing,
+		MAX(i.sent_at) AS sent_at, MAX(i.acknowledged_at) AS acknowledged_at, MAX(i.observed_at) AS observed_at,
+		MIN(CASE WHEN ` + there + ` THEN NULL ELSE i.sent_at END) AS waits` + wished + ofDelivery + ` GROUP BY i.enrollment_id, i.item_kind`
+
+const troubleSQL = `
+	SELECT i.enrollment_id, i.item_kind, COALESCE(p.name, x.name, i.item_id) AS name, i.state, i.reason, i.retry_at` + named + `
+		AND i.state IN ('failed', 'blocked') ORDER BY i.state DESC, name DESC`
+
+const putOffSQL = `
+	SELECT k.enrollment_id, MIN(k.answered_at) AS at FROM devices d CROSS JOIN enrollments e CROSS JOIN commands k
+	WHERE d.delivery_id = ? AND e.device_id = d.id AND e.state = 'enrolled' AND k.enrollment_id = e.id AND k.generation = e.generation
+		AND k.state IN ('queued', 'sent', 'deferred') AND k.status = 'NotNow' GROUP BY k.enrollment_id`
 
 // countItems counts what is wished and what of it the devices showed.
 func countItems(ctx context.Context, q sqldb.Queryer, deliveryID string, rows map[string]*boardRow) error {
@@ -109,12 +131,7 @@ func countItems(ctx context.Context, q sqldb.Queryer, deliveryID string, rows ma
 		Observed     sqldb.Time `db:"observed_at"`
 		Waits        sqldb.Time `db:"waits"`
 	}
-	err := q.Select(ctx, &counts, `
-		SELECT i.enrollment_id, i.item_kind, COUNT(*) AS wanted, SUM(CASE WHEN `+there+` THEN 1 ELSE 0 END) AS done,
-			COALESCE(MIN(CASE WHEN `+there+` THEN NULL ELSE i.item_id END), '') AS missing,
-			MAX(i.sent_at) AS sent_at, MAX(i.acknowledged_at) AS acknowledged_at, MAX(i.observed_at) AS observed_at,
-			MIN(CASE WHEN `+there+` THEN NULL ELSE i.sent_at END) AS waits`+wished+`
-		WHERE d.delivery_id = ? GROUP BY i.enrollment_id, i.item_kind`, deliveryID)
+	err := q.Select(ctx, &counts, countsSQL, deliveryID)
 	if err != nil {
 		return fmt.Errorf("items: %w", err)
 	}
@@ -164,10 +181,7 @@ func findTrouble(ctx context.Context, q sqldb.Queryer, deliveryID string, rows m
 		Reason       string     `db:"reason"`
 		RetryAt      sqldb.Time `db:"retry_at"`
 	}
-	err := q.Select(ctx, &bad, `
-		SELECT i.enrollment_id, i.item_kind, COALESCE(p.name, x.name, i.item_id) AS name, i.state, i.reason, i.retry_at`+wished+`
-		LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id LEFT JOIN apps x ON i.item_kind = 'app' AND x.id = i.item_id
-		WHERE d.delivery_id = ? AND i.state IN ('failed', 'blocked') ORDER BY i.state DESC, name DESC`, deliveryID)
+	err := q.Select(ctx, &bad, troubleSQL, deliveryID)
 	if err != nil {
 		return fmt.Errorf("failed items: %w", err)
 	}
@@ -185,10 +199,7 @@ func findPutOff(ctx context.Context, q sqldb.Queryer, deliveryID string, rows ma
 		EnrollmentID string     `db:"enrollment_id"`
 		At           sqldb.Time `db:"at"`
 	}
-	err := q.Select(ctx, &off, `
-		SELECT k.enrollment_id, MIN(k.answered_at) AS at FROM devices d JOIN enrollments e ON e.device_id = d.id AND e.state = 'enrolled'
-		JOIN commands k ON k.enrollment_id = e.id AND k.generation = e.generation AND k.state IN ('queued', 'sent', 'deferred')
-		WHERE d.delivery_id = ? AND k.status = 'NotNow' GROUP BY k.enrollment_id`, deliveryID)
+	err := q.Select(ctx, &off, putOffSQL, deliveryID)
 	if err != nil {
 		return fmt.Errorf("what was put off: %w", err)
 	}
@@ -228,12 +239,12 @@ func (r *Room) findLacks(ctx context.Context, q sqldb.Queryer, _ string, rows ma
 // enrollment that it was to become.
 const eventsSQL = `
 	SELECT w.event, w.device_id, w.action, w.detail, w.at FROM (
-		SELECT v.id AS event, d.id AS device_id, v.action, v.detail, v.at FROM devices d
-		JOIN audit_events v ON v.subject = 'device:' || d.id WHERE d.delivery_id = ?
-		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d
-		JOIN audit_events v ON v.subject = 'serial:' || d.serial WHERE d.delivery_id = ?
-		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d JOIN ade_visits a ON a.device_id = d.id
-		JOIN audit_events v ON v.subject = 'enrollment:' || a.enrollment_id WHERE d.delivery_id = ?
+		SELECT v.id AS event, d.id AS device_id, v.action, v.detail, v.at FROM devices d CROSS JOIN audit_events v
+		WHERE d.delivery_id = ? AND v.subject = 'device:' || d.id
+		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d CROSS JOIN audit_events v
+		WHERE d.delivery_id = ? AND v.subject = 'serial:' || d.serial
+		UNION ALL SELECT v.id, d.id, v.action, v.detail, v.at FROM devices d CROSS JOIN ade_visits a CROSS JOIN audit_events v
+		WHERE d.delivery_id = ? AND a.device_id = d.id AND v.subject = 'enrollment:' || a.enrollment_id
 	) w
 	WHERE w.action IN ('enrollment.refuse', 'setup.update', 'setup.ask')
 		AND NOT EXISTS (SELECT 1 FROM enrollments e WHERE e.device_id = w.device_id AND e.state = 'enrolled') ORDER BY w.at, w.event`
