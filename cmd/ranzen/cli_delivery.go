@@ -218,7 +218,11 @@ func (c *DeliveryCompareCmd) Run(ctx context.Context, e env) error {
 				t.add(d.Serial, tick(d.ListedAt != nil), tick(d.AtApple), tick(d.Confirmed), tick(d.ScannedAt != nil), d.AssetTag, d.Name, note)
 			}
 		}
-		api.print(t, "All three sides know all of it.")
+		empty := "All three sides know all of it."
+		if len(doc.Items) == 0 {
+			empty = "No side knows a device of it yet."
+		}
+		api.print(t, empty)
 		n := doc.Totals
 		api.hint("%d expected; %d in the file, %d at Apple (%d with their profile), %d scanned; %d known to all three.", n.Expected, n.Listed, n.AtApple, n.Confirmed, n.Scanned, n.Complete)
 	})
