@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -45,7 +47,7 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"school": cmdSchool, "until": cmdUntil,
-		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField, "lines": cmdLines,
+		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField, "lines": cmdLines, "follow": cmdFollow,
 	}
 }
 
@@ -155,6 +157,28 @@ func cmdLines(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: lines FILE TEXT...")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o600))
+}
+
+// cmdFollow is "follow DIR DELIVERY": somebody looks at the live board of a
+// delivery, and goes on looking until the server ends.
+func cmdFollow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: follow DIR DELIVERY")
+	}
+	ctx, stop := context.WithCancel(stageOf(ts).ctx)
+	ts.Defer(stop)
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+ts.Getenv("ADMIN")+"/api/v1"+at("deliveries", args[1], "board", "events"), nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], adminTokFile))))
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	ts.Defer(func() { _ = res.Body.Close() })
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if lines.Text() == "event: board" {
+			return
+		}
+	}
+	ts.Fatalf("no board came: %s\n%s", res.Status, stageOf(ts).errors())
 }
 
 // cmdField is "field NAME FILE PATH": $NAME is what is at PATH ("items.0.id") of
