@@ -199,6 +199,9 @@ type SimulateCmd struct {
 	URL        string        `name:"url" placeholder:"PROFILE_URL" help:"Where each iPad fetches its enrollment profile."`
 	Activation string        `placeholder:"URL" help:"Instead of --url: the simulated Apple that tells each iPad who manages it (Automated Device Enrollment)."`
 	Serials    string        `placeholder:"FILE" help:"With --activation: the serial numbers of the iPads, one a line."`
+	Stagger    time.Duration `placeholder:"DURATION" help:"With --activation: over how long they are switched on."`
+	ReEnroll   bool          `help:"With --activation: erased iPads set themselves up again."`
+	OSMix      bool          `name:"os-mix" help:"Versions of iPadOS as schools have them."`
 	Devices    int           `default:"30" placeholder:"N" help:"How many iPads to simulate."`
 	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed makes the same iPads."`
 	CA         string        `name:"ca" placeholder:"FILE" help:"Roots, PEM, that the server is trusted by instead of the system's."`

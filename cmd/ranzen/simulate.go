@@ -22,7 +22,9 @@ func runSimulate(ctx context.Context, c *SimulateCmd, e env) error {
 		if err != nil {
 			return err
 		}
-		serials = strings.Fields(string(b))
+		if serials = strings.Fields(string(b)); len(serials) == 0 {
+			return usagef("%s holds no serial number.", c.Serials)
+		}
 	}
 	var roots *x509.CertPool
 	if c.CA != "" {
@@ -44,5 +46,6 @@ func runSimulate(ctx context.Context, c *SimulateCmd, e env) error {
 	return tablet.RunProcess(ctx, tablet.Options{
 		ProfileURL: c.URL, Activation: c.Activation, Serials: serials, Devices: c.Devices, Seed: c.Seed, Supervised: c.Supervised, Awkward: c.Awkward, Clock: e.clock,
 		Roots: roots, Courier: c.Courier, Poll: c.Poll, Wait: c.Steered, AppTime: c.AppTime,
+		Stagger: c.Stagger, ReEnroll: c.ReEnroll, OSMix: c.OSMix,
 	}, in, e.stdout)
 }

@@ -43,7 +43,8 @@ func (f *Fleet) setUpPatiently(ctx context.Context, m *member) error {
 	}
 }
 
-// rest lets time pass in a tablet's goroutine; orders are obeyed all the same.
+// rest lets time pass in a tablet's goroutine. Orders are obeyed all the same, and
+// one that enrolls the tablet ends the rest.
 func (f *Fleet) rest(ctx context.Context, m *member, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -54,7 +55,9 @@ func (f *Fleet) rest(ctx context.Context, m *member, d time.Duration) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case do := <-m.orders:
-			do(ctx)
+			if do(ctx); m.Enrolled() {
+				return nil
+			}
 		}
 	}
 }

@@ -166,9 +166,12 @@ func (a activation) sign(content []byte, now time.Time) ([]byte, error) {
 		return nil, errors.New("Apple gave the tablet no identity")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read the tablet's key: %w", err)
+	}
 	key, ok := parsed.(*rsa.PrivateKey)
-	if err != nil || !ok {
-		return nil, fmt.Errorf("the tablet's key is %T, not RSA in PKCS #8: %w", parsed, err)
+	if !ok {
+		return nil, fmt.Errorf("the tablet's key is %T, not RSA", parsed)
 	}
 	who, err := issuerAndSerial(chain[0])
 	if err != nil {
