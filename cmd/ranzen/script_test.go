@@ -47,7 +47,7 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"school": cmdSchool, "until": cmdUntil,
-		"serve": cmdServe, "stop": cmdStop, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField, "lines": cmdLines, "follow": cmdFollow,
+		"serve": cmdServe, "end": cmdEnd, "enroll": cmdEnroll, "poll": cmdPoll, "field": cmdField, "lines": cmdLines, "follow": cmdFollow,
 	}
 }
 
@@ -61,6 +61,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	flags := []string{"serve", "--data", ts.MkAbs(args[0]), "--device-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}
 	cmd := exec.Command(path, append(flags, args[1:]...)...) //nolint:gosec // ourselves
+	cmd.Dir = ts.MkAbs(".")
 	log := &buffer{}
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
@@ -86,10 +87,11 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	stageOf(ts).served[args[0]] = cmd
 }
 
-// cmdStop is "stop DIR": SIGTERM, and the server must end well.
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+// cmdEnd is "end DIR": SIGTERM, and the server must end well. (testscript has a
+// "stop" of its own, which ends the script as if all were well.)
+func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 || stageOf(ts).served[args[0]] == nil {
-		ts.Fatalf("usage: stop DIR, of a server that runs")
+		ts.Fatalf("usage: end DIR, of a server that runs")
 	}
 	cmd := stageOf(ts).served[args[0]]
 	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
