@@ -225,7 +225,7 @@ func (c *ADERemoveCmd) Run(ctx context.Context, e env) error {
 type ADESyncCmd struct {
 	Remote
 	ForTenant
-	Token string `placeholder:"T" help:"Name or id of one token; else all are asked."`
+	Token string `name:"for" placeholder:"NAME" help:"Name or id of one server token; else all are asked."`
 	Full  bool   `help:"Read the whole list again."`
 }
 

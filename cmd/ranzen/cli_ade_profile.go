@@ -247,7 +247,7 @@ type ADEProfileStateCmd struct {
 	Limited
 	Serial string `arg:"" optional:"" help:"One serial number; else all are listed."`
 	Status string `placeholder:"S" help:"Only those in this status: confirmed, asked, waiting, throttled, failed, refused, no_profile, missing, moved, other_tenant, removed."`
-	Token  string `placeholder:"T" help:"Only those of one server token."`
+	Token  string `name:"for" placeholder:"NAME" help:"Only those of one server token, by its name or id."`
 }
 
 // Run prints serial numbers.

@@ -137,6 +137,13 @@ func TestTheSurfaceIsThere(t *testing.T) {
 		"assignment list", "commands", "command show", "command cancel", "send", "certificate list", "certificate revoke", "certificate refused", "user add",
 		"user list", "user remove", "token create", "token list", "token revoke", "audit list", "audit verify", "status", "backup",
 		"restore", "version", "help", "completion",
+		"ade key", "ade profile assign", "ade profile create", "ade profile list", "ade profile remove", "ade profile set", "ade profile show",
+		"ade profile state", "ade profile unassign", "ade sync", "ade token accept-missing", "ade token import", "ade token remove", "ade token show",
+		"cart add", "cart card", "cart handover", "cart list", "cart set", "class add", "class list", "delivery board", "delivery close",
+		"delivery compare", "delivery create", "delivery labels", "delivery list", "delivery pack", "delivery set", "delivery show", "delivery tags",
+		"device place", "device release", "device state", "device tag", "export devices", "hold admit", "hold list", "hold reject", "import devices",
+		"import mapping", "import mappings", "import undo", "scan", "school add", "school list", "site add", "site list", "site room add",
+		"site room list", "tenant add", "tenant list", "tenant set",
 	} {
 		if !have[want] {
 			t.Errorf("ranzen %s is gone", want)
