@@ -73,7 +73,7 @@ func (d *schoolDemo) connectApple(ctx context.Context) error {
 	}
 	for _, s := range townSites() {
 		name := "Schüler-iPad " + s.code
-		profile := map[string]any{"name": name, "tenant": townCode, "skip": []string{"all"}, "baseline": baseline(s.code), "min_os": "17.0"}
+		profile := map[string]any{"name": name, "tenant": townCode, "skip": []string{"all"}, "baseline": baseline(s.code), "min_os": "18.0"}
 		if err := d.api.post(ctx, "/ade/profiles", profile, nil); err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (d *schoolDemo) switchOn(ctx context.Context) (err error) {
 	if err := os.WriteFile(file, []byte(strings.Join(d.serials, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the serial numbers: %w", err)
 	}
-	if d.fleet, err = startFleet(ctx, d.demo, "--activation", d.school.TabletURL(), "--serials", file); err != nil {
+	if d.fleet, err = startFleet(ctx, d.demo, "--os-mix", "--activation", d.school.TabletURL(), "--serials", file); err != nil {
 		return err
 	}
 	if err := d.until(ctx, "Keys made", d.cmd.Devices, func() (int, error) { return d.fleet.keys(), nil }); err != nil {

@@ -55,6 +55,11 @@ func (t *Tablet) installApplication(_ context.Context, c *Command) (map[string]a
 		t.emit(Event{Event: "app-refused", BundleID: id, AdamID: adam, Error: "no licence"})
 		return rejected("Other"), refuse(mdmDomain, 12064, "The license for the app with iTunes Store ID %d could not be found.", adam)
 	}
+	// In Setup Assistant nobody has signed in: only a licence of the device counts.
+	if method, _ := whole(dict(c.Body, "Options"), "PurchaseMethod"); method != 1 && t.waits() {
+		t.emit(Event{Event: "app-refused", BundleID: id, AdamID: adam, Error: "no Apple Account"})
+		return rejected("Other"), refuse(mdmDomain, 12040, "The app with iTunes Store ID %d needs an Apple Account, and nobody has signed in.", adam)
+	}
 	flags, _ := whole(c.Body, "ManagementFlags")
 	t.mu.Lock()
 	now := t.cfg.Clock.Now()

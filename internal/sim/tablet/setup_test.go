@@ -226,6 +226,14 @@ func TestATabletSetsItselfUpAndWaitsToBeReleased(t *testing.T) {
 	if m := s.do(t, x, "InstallProfile", map[string]any{"Payload": wifi(t, "net", "Schule")}); m["Status"] != "Acknowledged" {
 		t.Errorf("a profile while it waits: %v", m)
 	}
+	app := map[string]any{"iTunesStoreID": 1, "ManagementFlags": 1}
+	if code, _ := errorOf(t, s.do(t, x, "InstallApplication", app)); code != 12040 {
+		t.Errorf("an app for an Apple Account that is not there: %d", code)
+	}
+	app["Options"] = map[string]any{"PurchaseMethod": 1}
+	if m := s.do(t, x, "InstallApplication", app); m["Status"] != "Acknowledged" {
+		t.Errorf("an app with a licence of the device: %v", m)
+	}
 	info, _ := s.do(t, x, "DeviceInformation", map[string]any{"Queries": []any{"AwaitingConfiguration", "BatteryLevel"}})["QueryResponses"].(map[string]any)
 	security, _ := s.do(t, x, "SecurityInfo", nil)["SecurityInfo"].(map[string]any)
 	how, _ := security["ManagementStatus"].(map[string]any)
