@@ -187,12 +187,18 @@ func (r *Room) arrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old 
 		ID: id.EnrollmentID, DeviceID: deviceID, UDID: a.udid, Generation: 1, State: Enrolling, Topic: topic, Placeholder: placeholder,
 		LinkID: id.LinkID, ADEProfileID: v.ProfileID, OSVersion: a.osVersion, BuildVersion: a.buildVer, Model: a.model,
 	}
+	if err := r.forgetHeld(ctx, tx, e); err != nil {
+		return err
+	}
 	if v.EnrollmentID != "" {
 		if held, err := r.holdOrReplace(ctx, tx, id, e, v); held || err != nil {
 			return err
 		}
 	} else if err := r.replaceOther(ctx, tx, id, deviceID, a.udid); err != nil {
 		return err
+	}
+	if v.EnrollmentID == "" && id.LinkID == "" {
+		e.ADEProfileID = old.ADEProfileID // it was sent to return, and waits for the same as before
 	}
 	detail := map[string]any{}
 	if known {
@@ -208,6 +214,9 @@ func (r *Room) arrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, old 
 		err = insertEnrollment(ctx, tx, e, r.Clock.Now())
 	}
 	if err != nil {
+		return err
+	}
+	if err := r.inheritLost(ctx, tx, e); err != nil {
 		return err
 	}
 	if err := r.Certs.Pin(ctx, tx, id.Hash, e.ID, e.Generation); err != nil {
@@ -236,6 +245,7 @@ func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, o
 	case err == nil && bound.State == Held:
 		return v, earlierLife() // it has come already, with its one certificate
 	}
+	returns := err == nil
 	if id.LinkID == "" {
 		v, asked, err := visitOf(ctx, tx, id.EnrollmentID)
 		switch {
@@ -245,7 +255,9 @@ func (r *Room) mayArrive(ctx context.Context, tx *sqldb.Tx, id certs.Identity, o
 			return v, r.refuse(id, "other-device", otherDevice())
 		case asked:
 			return v, arrived(ctx, tx, v.EnrollmentID, r.Clock.Now())
-		case !known:
+		case !returns:
+			// That the device is known does not help: a visit that was replaced by a
+			// later one, or forgotten, must not come in unasked.
 			return v, fault.New(fault.Invalid, "checkin.no-link", "The certificate was made for no enrollment link and no known device.")
 		}
 		return v, nil

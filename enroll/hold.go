@@ -19,47 +19,73 @@ import (
 const aliveFor = 24 * time.Hour
 
 // holdOrReplace decides what becomes of a tablet from Setup Assistant whose
-// serial number is managed already. A serial number stands on the box, so that
-// somebody may come with that of another: while the first one is alive, the
-// second is held, and a person decides. Otherwise it is the same tablet, restored
-// or set up again, and begins a new life.
+// serial number or UDID is managed already. Both are mere claims, and a serial
+// number stands on the box: while the first one is alive, the second is held, and
+// a person decides. Otherwise it is the same tablet, restored or set up again,
+// and begins a new life.
 func (r *Room) holdOrReplace(ctx context.Context, tx *sqldb.Tx, id certs.Identity, e Enrollment, v visit) (held bool, err error) {
-	other, err := liveOf(ctx, tx, e.DeviceID)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("find another enrollment of the device: %w", err)
-	}
-	why, err := r.alive(ctx, tx, other, v.AskedAt.Time)
+	rivals, err := rivalsOf(ctx, tx, e)
 	if err != nil {
 		return false, err
 	}
-	if why == "" {
-		if other.UDID == e.UDID {
-			return false, nil // its next generation, as ever
+	for _, other := range rivals {
+		why, err := r.alive(ctx, tx, other, v.AskedAt.Time)
+		if err != nil {
+			return false, err
 		}
-		return false, r.end(ctx, tx, other, Unenrolled, "replaced by another device with its serial number", byADE)
+		if why != "" {
+			return true, r.hold(ctx, tx, id, e, other, why)
+		}
 	}
+	for _, other := range rivals {
+		if other.UDID == e.UDID {
+			continue // its next generation, as ever
+		}
+		if err := r.end(ctx, tx, other, Unenrolled, "replaced by another device with its serial number", byADE); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func (r *Room) hold(ctx context.Context, tx *sqldb.Tx, id certs.Identity, e, other Enrollment, why string) error {
 	now := r.Clock.Now()
 	e.State = Held
 	if err := insertEnrollment(ctx, tx, e, now); err != nil {
-		return false, err
+		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO holds (enrollment_id, other_id, device_id, reason, opened_at) VALUES (?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(ctx, `INSERT INTO holds (enrollment_id, other_id, device_id, reason, opened_at) VALUES (?, ?, ?, ?, ?)`,
 		e.ID, other.ID, e.DeviceID, why, sqldb.At(now))
 	if err != nil {
-		return false, fmt.Errorf("hold an enrollment: %w", err)
+		return fmt.Errorf("hold an enrollment: %w", err)
 	}
 	if err := r.Certs.Pin(ctx, tx, id.Hash, e.ID, e.Generation); err != nil {
-		return false, err
+		return err
 	}
-	return true, r.record(ctx, tx, byADE, "enrollment.hold", e.subject(), map[string]any{"enrollment": e.ID, "reason": why})
+	return r.record(ctx, tx, byADE, "enrollment.hold", e.subject(), map[string]any{"enrollment": e.ID, "reason": why})
 }
 
-// liveOf is the live enrollment of a device, held until the commit.
-func liveOf(ctx context.Context, tx *sqldb.Tx, deviceID string) (Enrollment, error) {
-	return getEnrollment(ctx, tx, `WHERE e.device_id = ? AND e.state IN ('enrolling', 'enrolled') ORDER BY e.id LIMIT 1`+tx.ForUpdate(), deviceID)
+// rivalsOf are the live enrollments with the serial number or the UDID of e,
+// locked until the commit: none, one, or two where it has the serial number of
+// one tablet and the UDID of another.
+func rivalsOf(ctx context.Context, tx *sqldb.Tx, e Enrollment) ([]Enrollment, error) {
+	return someEnrollments(ctx, tx, `WHERE (e.device_id = ? OR e.udid = ?) AND e.id <> ? AND e.state IN ('enrolling', 'enrolled') ORDER BY e.id`+tx.ForUpdate(),
+		e.DeviceID, e.UDID, e.ID)
+}
+
+// forgetHeld ends what was held of a tablet that comes once more: its identity of
+// then is gone with its erase, and nothing is left to decide about it.
+func (r *Room) forgetHeld(ctx context.Context, tx *sqldb.Tx, e Enrollment) error {
+	held, err := someEnrollments(ctx, tx, `WHERE e.device_id = ? AND e.udid = ? AND e.id <> ? AND e.state = 'held' ORDER BY e.id`+tx.ForUpdate(), e.DeviceID, e.UDID, e.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if err := r.end(ctx, tx, h, Unenrolled, "it came once more", byADE); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alive tells why an enrollment counts as in use, or "". One that broke off
@@ -103,6 +129,8 @@ func (r *Room) heldSays(ctx context.Context, tx *sqldb.Tx, e Enrollment, m *mdm.
 	switch m.MessageType {
 	case "CheckOut":
 		return r.checkOut(ctx, tx, e)
+	case "SetBootstrapToken":
+		return r.setBootstrapToken(ctx, tx, e, m.BootstrapToken) // it is sent once, and it may be let in
 	case "TokenUpdate":
 	default:
 		return nil // an empty 200: there is nothing for it
@@ -179,34 +207,41 @@ func decide(ctx context.Context, tx *sqldb.Tx, h Hold, decision string, actor au
 }
 
 // AdmitHeld lets a held tablet in: the one that was there before is no longer
-// managed.
+// managed. What is marked lost stays so.
 func (r *Room) AdmitHeld(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, enrollmentID string) error {
 	h, e, err := r.openHold(ctx, tx, enrollmentID)
 	if err != nil {
 		return err
 	}
-	other, err := liveOf(ctx, tx, h.DeviceID)
-	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
-		return fmt.Errorf("find the other enrollment of the device: %w", err)
+	rivals, err := rivalsOf(ctx, tx, e)
+	if err != nil {
+		return err
 	}
-	if err == nil {
+	for _, other := range rivals {
 		if err := r.end(ctx, tx, other, Unenrolled, "another enrollment of its serial number was let in", actor); err != nil {
 			return err
 		}
 	}
-	now := r.Clock.Now()
-	e.State = Enrolled
-	if e.EnrolledAt.IsZero() {
-		e.State = Enrolling
+	if err := r.inheritLost(ctx, tx, e); err != nil {
+		return err
 	}
-	if err := change(ctx, tx, "admit", e.ID, now, `state = ?`, string(e.State)); err != nil {
+	now := r.Clock.Now()
+	to := Enrolled
+	if e.EnrolledAt.IsZero() {
+		to = Enrolling
+	}
+	// What it told while it was held set nothing off; it is asked once more.
+	if err := change(ctx, tx, "admit", e.ID, now, `state = ?, supervised = NULL`, string(to)); err != nil {
 		return err
 	}
 	if err := decide(ctx, tx, h, "admitted", actor, now); err != nil {
 		return err
 	}
-	if err := r.record(ctx, tx, actor, "enrollment.admit", e.subject(), map[string]any{"enrollment": e.ID}); err != nil || e.State == Enrolling {
+	if err := r.record(ctx, tx, actor, "enrollment.admit", e.subject(), map[string]any{"enrollment": e.ID}); err != nil || to == Enrolling {
 		return err
+	}
+	if e, err = lockEnrollment(ctx, tx, e.ID); err != nil {
+		return fmt.Errorf("read an admitted enrollment: %w", err)
 	}
 	return r.welcome(ctx, tx, e)
 }

@@ -95,6 +95,39 @@ func (r *Room) lostAgain(ctx context.Context, tx *sqldb.Tx, e Enrollment) (comma
 	return c, r.record(ctx, tx, "system", "lost.again", e.subject(), map[string]any{"generation": e.Generation})
 }
 
+// inheritLost lets a lost order follow the serial number to the enrollment that
+// takes the place of those that are over: whoever sets a lost tablet up under
+// another UDID has not found it either.
+func (r *Room) inheritLost(ctx context.Context, tx *sqldb.Tx, e Enrollment) error {
+	over, err := someEnrollments(ctx, tx, `WHERE e.device_id = ? AND e.id <> ? AND e.lost_at IS NOT NULL
+		AND e.state IN ('erased', 'unenrolled') ORDER BY e.lost_at DESC, e.id`+tx.ForUpdate(), e.DeviceID, e.ID)
+	if err != nil || len(over) == 0 {
+		return err
+	}
+	now := r.Clock.Now()
+	for i, from := range over {
+		order, err := r.opened(ctx, tx, "lost_order", "enroll.lost:"+from.ID, from.ID)
+		if err != nil {
+			return err
+		}
+		if err := change(ctx, tx, "pass on the loss of", from.ID, now, `lost_at = NULL, lost_order = NULL`); err != nil {
+			return err
+		}
+		if i > 0 || order == nil {
+			continue
+		}
+		sealed, err := r.Vault.Seal("enroll.lost:"+e.ID, order)
+		if err != nil {
+			return fmt.Errorf("pass on a lost order: %w", err)
+		}
+		set := `lost_order = COALESCE(lost_order, ?), lost_at = COALESCE(lost_at, ?)`
+		if err := change(ctx, tx, "mark lost", e.ID, now, set, sealed, sqldb.At(from.LostAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Room) renderLost(_ context.Context, _ *sqldb.Tx, e Enrollment, c commands.Command) (map[string]any, error) {
 	if e.LostAt.IsZero() {
 		return nil, fault.New(fault.Conflict, "device.not-lost", "The device was found before it heard that it is lost.")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,19 +15,37 @@ import (
 	"ranzen/internal/sqldb"
 )
 
+// ReleaseAgain is how long a release may have no effect before it is ordered
+// again: a tablet that refused it once takes it a little later (pain 16).
+const ReleaseAgain = 5 * time.Minute
+
+// Ready is a tablet in Setup Assistant that showed all of its baseline in this
+// life.
+type Ready struct {
+	EnrollmentID string
+	Generation   int64
+}
+
 // Release lets tablets out of Setup Assistant, whose baseline is observed on
 // them. That it is, the caller has found out; what changed since is looked up
-// here. Those that are out already, or on their way, are left alone.
-func (r *Room) Release(ctx context.Context, tx *sqldb.Tx, enrollmentIDs ...string) error {
-	for part := range chunks(enrollmentIDs) {
-		var rows []enrollmentRow
-		err := tx.Select(ctx, &rows, `SELECT `+enrollmentColumns+` FROM enrollments e
-			WHERE e.id IN (?) AND e.awaiting AND e.state = 'enrolled' AND e.release_at IS NULL ORDER BY e.id`+tx.ForUpdate(), part)
+// here: those that are out already, on their way, or in their next life are left
+// alone.
+func (r *Room) Release(ctx context.Context, tx *sqldb.Tx, ready ...Ready) error {
+	lives := make(map[string]int64, len(ready))
+	for _, one := range ready {
+		lives[one.EnrollmentID] = one.Generation
+	}
+	for part := range chunks(slices.Collect(maps.Keys(lives))) {
+		list, err := someEnrollments(ctx, tx, `WHERE e.id IN (?) AND e.awaiting AND e.state = 'enrolled'
+			AND (e.release_at IS NULL OR e.release_at < ?) ORDER BY e.id`+tx.ForUpdate(), part, sqldb.At(r.Clock.Now().Add(-ReleaseAgain)))
 		if err != nil {
 			return fmt.Errorf("read tablets in Setup Assistant: %w", err)
 		}
-		for _, row := range rows {
-			if err := r.release(ctx, tx, row.enrollment(), audit.System, map[string]any{"baseline": "observed"}); err != nil {
+		for _, e := range list {
+			if e.Generation != lives[e.ID] {
+				continue
+			}
+			if err := r.release(ctx, tx, e, audit.System, map[string]any{"baseline": "observed"}); err != nil {
 				return err
 			}
 		}
@@ -33,10 +53,11 @@ func (r *Room) Release(ctx context.Context, tx *sqldb.Tx, enrollmentIDs ...strin
 	return nil
 }
 
-// release orders DeviceConfigured.
+// release orders DeviceConfigured. Who let it go first stays with it.
 func (r *Room) release(ctx context.Context, tx *sqldb.Tx, e Enrollment, actor audit.Actor, detail map[string]any) error {
 	now := r.Clock.Now()
-	if err := change(ctx, tx, "release", e.ID, now, `release_at = ?, release_by = ?`, sqldb.At(now), string(actor)); err != nil {
+	set := `release_at = ?, release_by = CASE WHEN release_by IN ('', ?) THEN ? ELSE release_by END`
+	if err := change(ctx, tx, "release", e.ID, now, set, sqldb.At(now), string(audit.System), string(actor)); err != nil {
 		return err
 	}
 	_, err := r.send(ctx, tx, e, r.order(e, configured, actor), detail)

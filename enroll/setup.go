@@ -31,7 +31,7 @@ type SetUpAnswer struct {
 // tenants and that are still ours. What is signed twice is answered once more
 // only as long as nobody has come with the first answer.
 //
-// Faults: machine-info.*, setup.unexpected, setup.replayed.
+// Faults: machine-info.*, setup.unexpected, setup.replayed, setup.no-push.
 func (r *Room) SetUp(ctx context.Context, tx *sqldb.Tx, signed []byte) (SetUpAnswer, error) {
 	opened, err := r.Certs.OpenMachineInfo(signed)
 	if err != nil {
@@ -52,9 +52,15 @@ func (r *Room) SetUp(ctx context.Context, tx *sqldb.Tx, signed []byte) (SetUpAns
 	if err := r.retry(ctx, tx, opened); err != nil {
 		return SetUpAnswer{}, r.refuseSetUp(info.Serial, err)
 	}
-	topic, _, err := r.Certs.Topic(ctx, tx)
+	topic, placeholder, err := r.Certs.Topic(ctx, tx)
 	if err != nil {
 		return SetUpAnswer{}, fmt.Errorf("write an enrollment profile: %w", err)
+	}
+	if placeholder {
+		// It could not be woken, would wait in Setup Assistant for ever, and must be
+		// erased to come again (pain 16). Turned away, it asks again.
+		return SetUpAnswer{}, r.refuseSetUp(info.Serial, fault.New(fault.Conflict, "setup.no-push",
+			"There is no push certificate, so the iPad could not be woken. Import one, then let the iPad try again: see `ranzen push-cert request`."))
 	}
 	v := visit{
 		EnrollmentID: sqldb.NewID(), DeviceID: d.ID, ProfileID: p.ID, Serial: d.Serial, UDID: info.UDID, InfoHash: opened.Hash,
@@ -228,13 +234,35 @@ type setupProfile struct {
 
 // setupProfileOf gives the profile by which Apple sent a device here: the one
 // Apple names, else the one we last asked Apple to assign, whose confirmation we
-// may not have read yet. No row: Apple does not assign the device to its tenant.
+// may not have read yet, else the one it is to get: this database may be older
+// than what Apple was told, after a restore. No row: Apple does not assign the
+// device to its tenant, or nobody wishes a profile for it.
 func setupProfileOf(ctx context.Context, tx *sqldb.Tx, serial, tenantID string) (p setupProfile, err error) {
 	err = tx.Get(ctx, &p, `
 		SELECT p.id, p.min_os FROM ade_devices a
 		JOIN ade_profile_uuids u ON u.token_id = a.token_id AND u.uuid IN (a.profile_uuid, a.wanted_uuid) AND u.uuid <> ''
 		JOIN ade_profiles p ON p.id = u.profile_id
 		WHERE a.serial = ? AND a.tenant_id = ? AND a.removed_at IS NULL
-		ORDER BY CASE WHEN u.uuid = a.profile_uuid THEN 0 ELSE 1 END, a.assigned_at DESC LIMIT 1`, serial, tenantID)
+		ORDER BY CASE WHEN u.uuid = a.profile_uuid THEN 0 ELSE 1 END, COALESCE(a.assigned_at, 0) DESC, p.id LIMIT 1`, serial, tenantID)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		err = tx.Get(ctx, &p, `SELECT p.id, p.min_os`+adeWanted+`
+			WHERE a.serial = ? AND a.tenant_id = ? AND `+adeOurs+` AND p.id IS NOT NULL ORDER BY a.token_id LIMIT 1`, serial, tenantID)
+	}
 	return p, err
+}
+
+// keepVisits is how long a visit without an arrival counts: the answer is used
+// within minutes, or never.
+const keepVisits = 24 * time.Hour
+
+// ForgetVisits is a loop step, each hour: it forgets tablets that asked and did
+// not come. Those that came are kept, to know what they signed again.
+func (r *Room) ForgetVisits(ctx context.Context) error {
+	return r.DB.Do(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM ade_visits WHERE arrived_at IS NULL AND asked_at < ?`, sqldb.At(r.Clock.Now().Add(-keepVisits)))
+		if err != nil {
+			return fmt.Errorf("forget tablets that did not come: %w", err)
+		}
+		return nil
+	})
 }

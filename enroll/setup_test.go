@@ -38,6 +38,7 @@ func eachStage(t *testing.T, f func(t *testing.T, s *stage)) {
 	t.Cleanup(func() { _ = school.Close() })
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		s := &stage{world: newWorld(t, db, school.RootPEM()...), school: school}
+		s.importPush()
 		s.do(func(tx *sqldb.Tx) (err error) {
 			ctx, now := t.Context(), sqldb.At(s.clk.Now())
 			if _, err := tx.Exec(ctx, `INSERT INTO ade_tokens (id, tenant_id, name, cert_der, key_sealed, created_at, updated_at) VALUES ('tok', ?, 'Apple', ?, ?, ?, ?)`,
@@ -460,7 +461,9 @@ func TestOnlyAPersonReleasesWithoutTheBaselineAndNotTooEarly(t *testing.T) {
 			t.Errorf("%d orders, %v", n, err)
 		}
 		// Ordered once is ordered.
-		s.do(func(tx *sqldb.Tx) error { return s.enroll.Release(t.Context(), tx, e.ID) })
+		s.do(func(tx *sqldb.Tx) error {
+			return s.enroll.Release(t.Context(), tx, enroll.Ready{EnrollmentID: e.ID, Generation: e.Generation})
+		})
 		if err := s.db.Get(t.Context(), &n, `SELECT COUNT(*) FROM commands k WHERE k.request_type = 'DeviceConfigured'`); err != nil || n != 1 {
 			t.Errorf("%d orders, %v", n, err)
 		}

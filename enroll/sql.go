@@ -72,6 +72,18 @@ func getEnrollment(ctx context.Context, q sqldb.Queryer, where string, args ...a
 	return row.enrollment(), err
 }
 
+func someEnrollments(ctx context.Context, q sqldb.Queryer, where string, args ...any) ([]Enrollment, error) {
+	var rows []enrollmentRow
+	if err := q.Select(ctx, &rows, `SELECT `+enrollmentColumns+` FROM enrollments e `+where, args...); err != nil {
+		return nil, fmt.Errorf("read enrollments: %w", err)
+	}
+	out := make([]Enrollment, 0, len(rows))
+	for _, row := range rows {
+		out = append(out, row.enrollment())
+	}
+	return out, nil
+}
+
 // lockEnrollment reads an enrollment that is about to change.
 func lockEnrollment(ctx context.Context, tx *sqldb.Tx, id string) (Enrollment, error) {
 	return getEnrollment(ctx, tx, `WHERE e.id = ?`+tx.ForUpdate(), id)
@@ -83,7 +95,7 @@ func lockByUDID(ctx context.Context, tx *sqldb.Tx, udid string) (Enrollment, err
 }
 
 const liveFirst = `WHERE e.device_id = ?
-	ORDER BY CASE WHEN e.state IN ('enrolling', 'enrolled') THEN 0 ELSE 1 END, e.updated_at DESC, e.id DESC LIMIT 1`
+	ORDER BY CASE e.state WHEN 'enrolling' THEN 0 WHEN 'enrolled' THEN 0 WHEN 'held' THEN 1 ELSE 2 END, e.updated_at DESC, e.id DESC LIMIT 1`
 
 func enrollmentOfDevice(ctx context.Context, q sqldb.Queryer, deviceID, lock string) (Enrollment, error) {
 	return getEnrollment(ctx, q, liveFirst+lock, deviceID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ranzen/internal/audit"
 	"ranzen/internal/commands"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
@@ -62,10 +63,32 @@ func (r *Room) tokenUpdate(ctx context.Context, tx *sqldb.Tx, e Enrollment, m *m
 	if first {
 		return r.welcome(ctx, tx, e)
 	}
-	if m.AwaitingConfiguration && !e.Awaiting && e.supervised() && e.ADEProfileID == "" {
+	if !m.AwaitingConfiguration || e.Awaiting {
+		return nil
+	}
+	if e.ADEProfileID != "" {
+		return r.waitsAgain(ctx, tx, e)
+	}
+	if e.supervised() {
 		_, err = r.Queue.Add(ctx, tx, r.order(e, configured, "system"))
 	}
 	return err
+}
+
+// waitsAgain: a tablet that was let out of Setup Assistant is in it again, with
+// the same identity: it was restored. It is asked what is left on it, and let go
+// once more when its baseline is there.
+func (r *Room) waitsAgain(ctx context.Context, tx *sqldb.Tx, e Enrollment) error {
+	if err := change(ctx, tx, "await again", e.ID, r.Clock.Now(), `release_at = NULL, release_by = '', released_at = NULL, supervised = NULL`); err != nil {
+		return err
+	}
+	if _, err := r.Queue.Add(ctx, tx, r.questions(e, audit.System)...); err != nil {
+		return err
+	}
+	if err := r.Marker.Mark(ctx, tx, e.ID); err != nil {
+		return fmt.Errorf("mark a restored tablet: %w", err)
+	}
+	return r.record(ctx, tx, e.device(), "enrollment.restore", e.subject(), map[string]any{"generation": e.Generation})
 }
 
 // foreignTopic refuses a push topic that is not ours: a wake-up sent there would

@@ -2,13 +2,13 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
-	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
 )
@@ -27,7 +27,7 @@ func (s *Server) apiArrivals(api huma.API) {
 	decide := func(word, id, summary string, do func(context.Context, *sqldb.Tx, audit.Actor, string) error) {
 		write(s, api, operation{http.MethodPost, "/holds/{hold}/" + word, id, auth.Change, summary, "arrivals", false},
 			func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *one) (nothing, error) {
-				if err := s.heldHere(ctx, in.Hold.text); err != nil {
+				if err := s.views.HoldOf(ctx, tx, own(ctx), in.Hold.text); err != nil {
 					return nothing{}, err
 				}
 				return nothing{}, do(ctx, tx, by, in.Hold.text)
@@ -51,16 +51,11 @@ func (s *Server) apiArrivals(api huma.API) {
 		})
 }
 
-// heldHere refuses a hold of another tenant, as one that does not exist.
-func (s *Server) heldHere(ctx context.Context, id string) error {
-	holds, err := s.views.Holds(ctx, own(ctx))
-	if err != nil {
-		return err
+// heldWarnings tells that somebody must decide.
+func (s *Server) heldWarnings(ctx context.Context) ([]string, error) {
+	n, err := s.views.CountHolds(ctx, own(ctx))
+	if err != nil || n == 0 {
+		return nil, err
 	}
-	for _, h := range holds {
-		if h.EnrollmentID == id {
-			return nil
-		}
-	}
-	return fault.New(fault.NotFound, "hold.unknown", "Nothing is held here, or it is decided already. See `ranzen hold list`.")
+	return []string{fmt.Sprintf("%d iPads came from Setup Assistant with the serial number of one that is in use, and are held. Decide: `ranzen hold list`.", n)}, nil
 }

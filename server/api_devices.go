@@ -177,6 +177,10 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 		return status{}, err
 	}
 	out.Warnings = append(out.Warnings, warnings...)
+	if warnings, err = s.heldWarnings(ctx); err != nil {
+		return status{}, err
+	}
+	out.Warnings = append(out.Warnings, warnings...)
 	return out, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"ranzen/enroll"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
 )
@@ -34,6 +35,7 @@ func (s *Server) loops() []loop {
 		{adeSync, 5 * time.Second, true, s.Enroll.SyncADE},
 		{adeAssign, 5 * time.Second, true, s.Enroll.AssignADE},
 		{"certificates", time.Hour, true, s.Certs.Sweep},
+		{"visits", time.Hour, true, s.Enroll.ForgetVisits},
 		{"answers", 10 * time.Minute, true, s.forgetAnswers},
 	}
 }
@@ -133,15 +135,15 @@ func (s *Server) failed(ctx context.Context, l loop, err error) {
 // release lets iPads out of Setup Assistant that show all of their baseline.
 func (s *Server) release(ctx context.Context) error {
 	for after := ""; ; {
-		page, err := s.views.Awaiting(ctx, s.DB, after)
+		page, err := s.views.Awaiting(ctx, s.DB, s.Clock.Now().Add(-enroll.ReleaseAgain), after)
 		if err != nil {
 			return err
 		}
-		var ready []string
+		var ready []enroll.Ready
 		for _, a := range page {
 			after = a.EnrollmentID
 			if len(a.Missing) == 0 {
-				ready = append(ready, a.EnrollmentID)
+				ready = append(ready, enroll.Ready{EnrollmentID: a.EnrollmentID, Generation: a.Generation})
 			}
 		}
 		if len(ready) > 0 {

@@ -16,6 +16,10 @@ type MachineInfo struct {
 	UpdateID  string `plist:"SOFTWARE_UPDATE_DEVICE_ID"`
 }
 
+// maxMachineText bounds each value: the longest, the UDID, has 25 or 40
+// characters.
+const maxMachineText = 128
+
 // ParseMachineInfo reads the content of a signed machine info.
 func ParseMachineInfo(b []byte) (MachineInfo, error) {
 	var m MachineInfo
@@ -23,9 +27,11 @@ func ParseMachineInfo(b []byte) (MachineInfo, error) {
 		return m, fmt.Errorf("read a machine info: %w", err)
 	}
 	for _, s := range []*string{&m.UDID, &m.Serial, &m.Product, &m.Version, &m.OSVersion, &m.UpdateID} {
-		*s = Clean(*s)
+		if *s = Clean(*s); len(*s) > maxMachineText {
+			return m, fmt.Errorf("a machine info with a value that no device has: %w", ErrSyntax)
+		}
 	}
-	if m.UDID == "" || len(m.UDID) > 128 || m.Serial == "" {
+	if m.UDID == "" || m.Serial == "" {
 		return m, fmt.Errorf("a machine info without UDID or SERIAL: %w", ErrSyntax)
 	}
 	return m, nil

@@ -6,28 +6,35 @@ import (
 	"fmt"
 	"time"
 
+	"ranzen/internal/fault"
+	"ranzen/internal/mdm"
 	"ranzen/internal/sqldb"
 )
 
 // Awaiting is a tablet in Setup Assistant, with what it waits for.
 type Awaiting struct {
 	EnrollmentID string
-	Missing      []string // of its baseline, not observed yet
+	Generation   int64
+	Missing      []string // of its baseline, not observed yet; none when a person let it go without
 }
 
 // Awaiting gives the tablets that came by Automated Device Enrollment and wait in
-// Setup Assistant for a release that nobody ordered yet: the next MaxPage behind
-// the enrollment after. It costs two statements.
-func (r *Room) Awaiting(ctx context.Context, q sqldb.Queryer, after string) ([]Awaiting, error) {
+// Setup Assistant for a release: nobody ordered one yet, or one that was ordered
+// before again is over and had no effect. It gives the next MaxPage behind the
+// enrollment after, and costs two statements.
+func (r *Room) Awaiting(ctx context.Context, q sqldb.Queryer, again time.Time, after string) ([]Awaiting, error) {
 	var rows []struct {
 		ID         string `db:"id"`
 		Generation int64  `db:"generation"`
+		ReleaseBy  string `db:"release_by"`
 		Baseline   string `db:"baseline"`
 	}
 	err := q.Select(ctx, &rows, `
-		SELECT e.id, e.generation, p.baseline FROM enrollments e JOIN ade_profiles p ON p.id = e.ade_profile_id
-		WHERE e.awaiting AND e.state = 'enrolled' AND e.release_at IS NULL AND e.supervised IS NOT NULL
-			AND e.id > ? ORDER BY e.id LIMIT ?`, after, MaxPage)
+		SELECT e.id, e.generation, e.release_by, p.baseline FROM enrollments e JOIN ade_profiles p ON p.id = e.ade_profile_id
+		WHERE e.awaiting AND e.state = 'enrolled' AND e.supervised IS NOT NULL AND e.unmanage_at IS NULL
+			AND (e.release_at IS NULL OR e.release_at < ? AND NOT EXISTS (SELECT 1 FROM commands k WHERE k.enrollment_id = e.id
+				AND k.generation = e.generation AND k.kind = 'device.configured' AND k.state IN ('queued', 'sent', 'deferred')))
+			AND e.id > ? ORDER BY e.id LIMIT ?`, sqldb.At(again), after, MaxPage)
 	if err != nil {
 		return nil, fmt.Errorf("list tablets in Setup Assistant: %w", err)
 	}
@@ -44,17 +51,20 @@ func (r *Room) Awaiting(ctx context.Context, q sqldb.Queryer, after string) ([]A
 	}
 	out := make([]Awaiting, 0, len(rows))
 	for _, row := range rows {
-		missing, err := missingOf(row.Baseline, shown[row.ID][row.Generation])
-		if err != nil {
-			return nil, err
+		one := Awaiting{EnrollmentID: row.ID, Generation: row.Generation}
+		if row.ReleaseBy == "" || row.ReleaseBy == "system" {
+			if one.Missing, err = missingOf(row.Baseline, shown[row.ID][row.Generation]); err != nil {
+				return nil, err
+			}
 		}
-		out = append(out, Awaiting{row.ID, missing})
+		out = append(out, one)
 	}
 	return out, nil
 }
 
 // shown gives the names of wished items that tablets themselves showed in the
-// wished version, by enrollment and generation.
+// wished version, by enrollment and generation. Of a profile and an app of one
+// name both must be there: which of them a baseline means is not known.
 func (r *Room) shown(ctx context.Context, q sqldb.Queryer, enrollments []string) (map[string]map[int64]map[string]bool, error) {
 	items, err := itemsOf(ctx, q, enrollments)
 	if err != nil {
@@ -62,16 +72,22 @@ func (r *Room) shown(ctx context.Context, q sqldb.Queryer, enrollments []string)
 	}
 	out := map[string]map[int64]map[string]bool{}
 	for _, it := range items {
-		if it.State != "installed" || it.Desired == nil || it.Observed == nil {
+		if it.Desired == nil {
 			continue
 		}
 		if out[it.EnrollmentID] == nil {
 			out[it.EnrollmentID] = map[int64]map[string]bool{}
 		}
-		if out[it.EnrollmentID][it.Generation] == nil {
-			out[it.EnrollmentID][it.Generation] = map[string]bool{}
+		names := out[it.EnrollmentID][it.Generation]
+		if names == nil {
+			names = map[string]bool{}
+			out[it.EnrollmentID][it.Generation] = names
 		}
-		out[it.EnrollmentID][it.Generation][it.Name] = true
+		is := it.State == "installed" && it.Observed != nil && *it.Observed == *it.Desired
+		if before, met := names[it.Name]; met {
+			is = is && before
+		}
+		names[it.Name] = is
 	}
 	return out, nil
 }
@@ -104,6 +120,34 @@ type Hold struct {
 	OSVersion    string    `json:"os_version"`
 	Model        string    `json:"model"`
 	OpenedAt     time.Time `json:"opened_at"`
+}
+
+const openHolds = ` FROM holds h JOIN devices d ON d.id = h.device_id JOIN enrollments e ON e.id = h.enrollment_id
+	WHERE h.decided_at IS NULL AND e.state = 'held' AND (? = '' OR d.tenant_id = ?)`
+
+// CountHolds counts what waits for a person of a tenant, or of all for "".
+func (r *Room) CountHolds(ctx context.Context, tenantID string) (n int64, err error) {
+	if err = r.db.Get(ctx, &n, `SELECT COUNT(*)`+openHolds, tenantID, tenantID); err != nil {
+		return 0, fmt.Errorf("count holds: %w", err)
+	}
+	return n, nil
+}
+
+// HoldOf refuses an id under which nothing of the tenant's is held; "" is any
+// tenant's.
+func (r *Room) HoldOf(ctx context.Context, q sqldb.Queryer, tenantID, id string) error {
+	unknown := fault.New(fault.NotFound, "hold.unknown", "Nothing is held here, or it is decided already. See `ranzen hold list`.")
+	if mdm.Clean(id) != id {
+		return unknown
+	}
+	var n int
+	if err := q.Get(ctx, &n, `SELECT COUNT(*)`+openHolds+` AND h.enrollment_id = ?`, tenantID, tenantID, id); err != nil {
+		return fmt.Errorf("find a hold: %w", err)
+	}
+	if n == 0 {
+		return unknown
+	}
+	return nil
 }
 
 // Holds lists what waits for a person's decision, oldest first.

@@ -36,7 +36,7 @@ func New(db *sqldb.DB, clk clock.Clock) *Room { return &Room{db: db, clk: clk} }
 
 // states are all values of enrollment_state.
 func states() []string {
-	return []string{"known", "enrolling", "enrolled", "lost", "erase_requested", "erase_uncertain", "erased", "unenrolled", "silent"}
+	return []string{"known", "enrolling", "enrolled", "held", "lost", "erase_requested", "erase_uncertain", "erased", "unenrolled", "silent"}
 }
 
 // Device is a tablet as people and scripts see it.
@@ -50,7 +50,7 @@ type Device struct {
 	Model        string     `json:"model" example:"iPad13,18"`
 	OSVersion    string     `json:"os_version"`
 	Supervised   *bool      `json:"supervised" doc:"null: not known yet"`
-	State        string     `json:"enrollment_state" enum:"known,enrolling,enrolled,lost,erase_requested,erase_uncertain,erased,unenrolled,silent"`
+	State        string     `json:"enrollment_state" enum:"known,enrolling,enrolled,held,lost,erase_requested,erase_uncertain,erased,unenrolled,silent"`
 	EnrollmentID string     `json:"enrollment_id,omitempty"`
 	Generation   int64      `json:"generation" doc:"Counts the tablet's lives: an erase begins a new one"`
 	AssetState   string     `json:"asset_state" doc:"What it is as a thing: ordered, inventoried, ready, in_use, …"`
@@ -112,8 +112,8 @@ func (r deviceRow) device() Device {
 }
 
 // deviceBase is one row a tablet, its state derived. A tablet that came back
-// under another UDID has several enrollments: the live one counts, else the
-// newest. The conditions on commands are written as in the index
+// under another UDID has several enrollments: the live one counts, else one
+// that is held, else the newest. The conditions on commands are written as in the index
 // commands_erase, or SQLite would not see that it serves. One argument: the
 // moment before which a last contact means silence.
 const deviceBase = `
@@ -137,7 +137,7 @@ const deviceBase = `
 			ELSE 'enrolled' END AS enrollment_state
 	FROM devices d
 	LEFT JOIN enrollments e ON e.id = (SELECT x.id FROM enrollments x WHERE x.device_id = d.id
-		ORDER BY CASE WHEN x.state IN ('enrolling', 'enrolled') THEN 0 ELSE 1 END, x.updated_at DESC, x.id DESC LIMIT 1)
+		ORDER BY CASE x.state WHEN 'enrolling' THEN 0 WHEN 'enrolled' THEN 0 WHEN 'held' THEN 1 ELSE 2 END, x.updated_at DESC, x.id DESC LIMIT 1)
 	LEFT JOIN contacts c ON c.enrollment_id = e.id`
 
 const deviceColumns = `v.id, v.serial, v.asset_tag, v.udid, v.name, v.model, v.os_version, v.supervised,

@@ -106,6 +106,10 @@ func (r *boardRow) judgeEvent(now time.Time) (string, *Reason) {
 			return stuck, say("refused", "Vor %s abgewiesen, weil es nicht erwartet wurde. Inzwischen ist es bekannt: schalten Sie es aus und ein.",
 				"Turned away %s ago because it was not expected. It is known by now: switch it off and on.", since)
 		}
+		if r.event.reason == "setup.no-push" {
+			return stuck, say("no-push", "Vor %s abgewiesen, weil es kein Push-Zertifikat gibt. Importieren Sie eines und schalten Sie das iPad aus und ein.",
+				"Turned away %s ago because there is no push certificate. Import one, and switch the iPad off and on.", since)
+		}
 		return stuck, say("refused", "Vor %s abgewiesen: %s Setzen Sie es zurück; kommt das wieder, prüfen Sie, wem das iPad gehört.",
 			"Turned away %s ago: %s Erase it; if it comes again, find out whose iPad it is.", since, refusedWords(r.event.reason))
 	case "setup.update":
