@@ -69,6 +69,10 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 		}
 		p = profileRow{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: sqldb.At(now)}
 	}
+	traits, err := r.traits(doc) // before it gets identifiers of its own: the same content, the same digest
+	if err != nil {
+		return Profile{}, err
+	}
 	if doc[builtMark] != nil {
 		finishBuilt(doc, p.ID, name)
 	}
@@ -116,7 +120,7 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 		}
 		return Profile{}, err
 	}
-	if err := insertVersion(ctx, tx, p, payloadUUID, sealed, string(by), now); err != nil {
+	if err := insertVersion(ctx, tx, p, payloadUUID, traits, sealed, string(by), now); err != nil {
 		return Profile{}, err
 	}
 	if err := r.record(ctx, tx, by, "profile.add", "profile:"+p.ID, map[string]any{"name": name, "version": p.Version, "payloads": types}); err != nil {
