@@ -56,7 +56,7 @@ func (t thing) list() string {
 // tablet is all that planning knows of one.
 type tablet struct {
 	facts DeviceFacts
-	wish  map[thing]int64      // versions
+	wish  map[thing]wanted
 	has   map[thing]itemRow    // of this generation
 	open  map[string]string    // dedupe key -> Item, of what waits or is under way
 	lists map[string]time.Time // when each list was last seen in this generation
@@ -123,7 +123,8 @@ type planner struct {
 	asked  map[string]bool
 }
 
-func (p *planner) want(th thing, v int64) {
+func (p *planner) want(th thing, w wanted) {
+	v := w.Version
 	in, _ := th.kinds()
 	r, known := p.t.has[th]
 	if !known {
@@ -137,6 +138,12 @@ func (p *planner) want(th thing, v int64) {
 	case r.Observed != nil && *r.Observed == v:
 		if r.State != installed || changed {
 			r.State, r.Reason = installed, ""
+			p.save(r)
+		}
+		return
+	case w.Blocked != "":
+		if changed || r.State != blocked || r.Reason != w.Blocked {
+			r.State, r.Reason, r.RetryAt = blocked, w.Blocked, sqldb.Time{}
 			p.save(r)
 		}
 		return

@@ -7,7 +7,6 @@ import (
 
 	"ranzen/internal/audit"
 	"ranzen/internal/commands"
-	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -93,31 +92,17 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	if err != nil {
 		return nil, err
 	}
-	wished, err := wishes(ctx, q, scopes)
+	wished, err := r.wishesOf(ctx, q, known, scopes, nil)
 	if err != nil {
-		return nil, fmt.Errorf("read wishes: %w", err)
+		return nil, err
 	}
 	open, err := r.Queue.Open(ctx, q, ids)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[string]tablet, len(known))
-	byScope := map[Scope][]wishRow{}
-	for _, w := range wished {
-		byScope[Scope{w.ScopeKind, w.ScopeID}] = append(byScope[Scope{w.ScopeKind, w.ScopeID}], w)
-	}
 	for id, f := range known {
-		t := tablet{facts: f, wish: map[thing]int64{}, has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
-		in := scopes[f.DeviceID]
-		tenant := schools.TenantOf(in)
-		for _, s := range append(in, schools.Scope{Kind: "all"}) {
-			for _, w := range byScope[Scope(s)] {
-				if w.TenantID == "" || w.TenantID == tenant { // a tenant's profile never reaches another's tablets
-					t.wish[thing{w.Kind, w.ItemID}] = w.Version
-				}
-			}
-		}
-		out[id] = t
+		out[id] = tablet{facts: f, wish: wished[id], has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
 	}
 	return out, r.gatherState(ctx, q, ids, out)
 }

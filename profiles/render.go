@@ -117,16 +117,11 @@ func (r *Room) renderInstall(ctx context.Context, tx *sqldb.Tx, c commands.Comma
 	if row.Desired == nil {
 		return nil, unwanted()
 	}
-	p, err := profileByID(ctx, tx, row.ItemID)
-	if err != nil {
-		return nil, fmt.Errorf("read profile %s: %w", row.ItemID, err)
-	}
-	version := p.Version // may be newer than what was planned: versions in between are skipped
+	version := *row.Desired // not what was queued: versions in between are skipped
 	content, _, err := r.content(ctx, tx, row.ItemID, version)
 	if err != nil {
 		return nil, err
 	}
-	row.Desired = &version
 	return map[string]any{"Payload": content}, r.sending(ctx, tx, row, version)
 }
 

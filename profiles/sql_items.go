@@ -3,6 +3,7 @@ package profiles
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -94,12 +95,92 @@ type wishRow struct {
 	TenantID  string `db:"tenant_id"` // whose profile or app it is
 	ScopeKind string `db:"scope_kind"`
 	ScopeID   string `db:"scope_id"`
-	Version   int64  `db:"version"`
+	Exclude   bool   `db:"exclude"`
+	Version   int64  `db:"version"` // 0: none is published
+	Name      string `db:"name"`
+	Traits    string `db:"traits"`
+	HoldsData bool   `db:"holds_data"`
 }
 
-const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, COALESCE(p.version, 1) AS version
+const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, a.exclude,
+		COALESCE(p.version, x.version, 0) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
+	LEFT JOIN profile_versions v ON v.profile_id = p.id AND v.version = p.version
 	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
+
+// wishesFor are all assignments of some items.
+func wishesFor(ctx context.Context, q sqldb.Queryer, itemIDs []string) (rows []wishRow, err error) {
+	for part := range slices.Chunk(itemIDs, chunk) {
+		var some []wishRow
+		if err := q.Select(ctx, &some, wishSelect+` WHERE a.item_kind IN ('profile', 'app') AND a.item_id IN (?)`, part); err != nil {
+			return nil, err
+		}
+		rows = append(rows, some...)
+	}
+	return rows, nil
+}
+
+// heldRow is an item that a roll-out has not reached on a tablet.
+type heldRow struct {
+	EnrollmentID string `db:"enrollment_id"`
+	Kind         string `db:"item_kind"`
+	ItemID       string `db:"item_id"`
+	Before       *int64 `db:"before"`
+}
+
+// heldBack gives, oldest roll-out last, what tablets wait for; most of the time
+// there is no roll-out, and one cheap statement says so.
+func heldBack(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []heldRow, err error) {
+	var n int
+	if err := q.Get(ctx, &n, `SELECT COUNT(*) FROM rollouts WHERE state IN ('running', 'paused', 'halted')`); err != nil {
+		return nil, fmt.Errorf("find roll-outs: %w", err)
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	for part := range slices.Chunk(enrollmentIDs, chunk) {
+		var some []heldRow
+		err := q.Select(ctx, &some, `SELECT d.enrollment_id, d.item_kind, d.item_id, d.before FROM rollout_devices d JOIN rollouts r ON r.id = d.rollout_id
+			WHERE d.enrollment_id IN (?) AND r.state IN ('running', 'paused', 'halted') AND d.ring > r.ring ORDER BY r.id DESC`, part)
+		if err != nil {
+			return nil, fmt.Errorf("read roll-outs: %w", err)
+		}
+		rows = append(rows, some...)
+	}
+	return rows, nil
+}
+
+// olderVersions gives the versions that tablets keep until a roll-out reaches
+// them, by thing.item.
+func olderVersions(ctx context.Context, q sqldb.Queryer, held []heldRow) (map[string]wanted, error) {
+	ids := map[string]bool{}
+	for _, h := range held {
+		if h.Kind == kindProfile && h.Before != nil {
+			ids[h.ItemID] = true
+		}
+	}
+	out := map[string]wanted{}
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(ids)), chunk) {
+		var rows []struct {
+			ID      string `db:"profile_id"`
+			Version int64  `db:"version"`
+			Name    string `db:"name"`
+			Traits  string `db:"traits"`
+		}
+		err := q.Select(ctx, &rows, `SELECT v.profile_id, v.version, p.name, v.traits FROM profile_versions v JOIN profiles p ON p.id = v.profile_id WHERE v.profile_id IN (?)`, part)
+		if err != nil {
+			return nil, fmt.Errorf("read versions: %w", err)
+		}
+		for _, row := range rows {
+			t, err := readTraits(row.Traits)
+			if err != nil {
+				return nil, err
+			}
+			out[thing{kindProfile, row.ID}.item(row.Version)] = wanted{Version: row.Version, Name: row.Name, Traits: &t}
+		}
+	}
+	return out, nil
+}
 
 // wishes are the assignments to all, and those to the scopes of these devices:
 // what is wished of the rest of the fleet is not read.

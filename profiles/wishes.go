@@ -1,0 +1,179 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ranzen/internal/schools"
+	"ranzen/internal/sqldb"
+)
+
+// wanted is an item as it is wished on one tablet.
+type wanted struct {
+	Version   int64
+	Name      string
+	Traits    *Traits // of the version; shared, not to be changed
+	HoldsData bool    // an app whose removal loses what was made with it
+	Render    string  // of the values of its variables; "" where it has none
+	Blocked   string  // why it cannot be there, in words
+}
+
+// wishesOf tells what is wished of tablets, set-wise: included by an assignment,
+// excluded by none, published, and as long as a roll-out has not reached a tablet
+// what was wished before. only limits it to some items, nil is all. Tablets that
+// facts does not know have no entry: nothing wished is not the same as not known.
+func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]DeviceFacts, scopes map[string][]schools.Scope, only map[thing]bool) (map[string]map[thing]wanted, error) {
+	rows, err := r.wishRows(ctx, q, scopes, only)
+	if err != nil {
+		return nil, fmt.Errorf("read wishes: %w", err)
+	}
+	byScope, known, err := sortWishes(rows)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]map[thing]wanted, len(facts))
+	for id, f := range facts {
+		out[id] = wishedIn(scopes[f.DeviceID], byScope, known)
+	}
+	if err := r.overlay(ctx, q, out, known, only); err != nil {
+		return nil, err
+	}
+	for id, wish := range out {
+		for th, w := range wish {
+			if w.Blocked == "" && w.Traits != nil {
+				if w.Blocked = unable(w.Traits.Needs, facts[id]); w.Blocked != "" {
+					wish[th] = w
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func (r *Room) wishRows(ctx context.Context, q sqldb.Queryer, scopes map[string][]schools.Scope, only map[thing]bool) ([]wishRow, error) {
+	if only == nil {
+		return wishes(ctx, q, scopes)
+	}
+	ids := make([]string, 0, len(only))
+	for th := range only {
+		ids = append(ids, th.ID)
+	}
+	slices.Sort(ids)
+	return wishesFor(ctx, q, ids)
+}
+
+// known items by what they are, as their published version has them.
+type items map[thing]wanted
+
+func sortWishes(rows []wishRow) (map[Scope][]wishRow, items, error) {
+	byScope, known := map[Scope][]wishRow{}, items{}
+	for _, w := range rows {
+		s, th := Scope{w.ScopeKind, w.ScopeID}, thing{w.Kind, w.ItemID}
+		byScope[s] = append(byScope[s], w)
+		if _, met := known[th]; met {
+			continue
+		}
+		t, err := readTraits(w.Traits)
+		if err != nil {
+			return nil, nil, err
+		}
+		known[th] = wanted{Version: w.Version, Name: w.Name, Traits: &t, HoldsData: w.HoldsData}
+	}
+	return byScope, known, nil
+}
+
+// wishedIn is what assignments say for a device in these scopes. Whatever wishes
+// an item, an exclusion is stronger: that is how people take one class out.
+func wishedIn(in []schools.Scope, byScope map[Scope][]wishRow, known items) map[thing]wanted {
+	wish, not := map[thing]wanted{}, map[thing]bool{}
+	tenant := schools.TenantOf(in)
+	for _, s := range append(slices.Clone(in), schools.Scope{Kind: "all"}) {
+		for _, w := range byScope[Scope(s)] {
+			th := thing{w.Kind, w.ItemID}
+			switch {
+			case w.TenantID != "" && w.TenantID != tenant: // a tenant's profile never reaches another's tablets
+			case w.Exclude:
+				not[th] = true
+			case w.Version > 0: // 0: nothing of it is published
+				wish[th] = known[th]
+			}
+		}
+	}
+	for th := range not {
+		delete(wish, th)
+	}
+	return wish
+}
+
+// overlay puts what was wished before in the place of changes whose roll-out has
+// not reached a tablet.
+func (r *Room) overlay(ctx context.Context, q sqldb.Queryer, wishes map[string]map[thing]wanted, known items, only map[thing]bool) error {
+	ids := make([]string, 0, len(wishes))
+	for id := range wishes {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	held, err := heldBack(ctx, q, ids)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	older, err := olderVersions(ctx, q, held)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		th := thing{h.Kind, h.ItemID}
+		if only != nil && !only[th] {
+			continue
+		}
+		if h.Before == nil {
+			delete(wishes[h.EnrollmentID], th)
+			continue
+		}
+		w, met := older[th.item(*h.Before)]
+		if !met {
+			w = known[th]
+			w.Version = *h.Before
+		}
+		wishes[h.EnrollmentID][th] = w
+	}
+	return nil
+}
+
+// unable tells why a tablet cannot have a profile at all; what is not known of
+// the tablet does not keep it away.
+func unable(needs []Need, f DeviceFacts) string {
+	for _, n := range needs {
+		switch {
+		case !n.Whole:
+		case n.Supervised && f.Supervised != nil && !*f.Supervised:
+			return fmt.Sprintf("The iPad is not supervised, and %s works on supervised ones only. Supervision begins with an erase.", n.Path)
+		case n.MinOS != "" && f.OSVersion != "" && olderOS(f.OSVersion, n.MinOS):
+			return fmt.Sprintf("The iPad has iPadOS %s, and %s needs %s. Update it.", f.OSVersion, n.Path, n.MinOS)
+		case n.RemovedOS != "" && f.OSVersion != "" && !olderOS(f.OSVersion, n.RemovedOS):
+			return fmt.Sprintf("iPadOS %s does not know %s any more, which went with %s.", f.OSVersion, n.Path, n.RemovedOS)
+		}
+	}
+	return ""
+}
+
+// olderOS compares releases such as "17.6.1" number by number.
+func olderOS(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range max(len(x), len(y)) {
+		var m, n int
+		if i < len(x) {
+			m, _ = strconv.Atoi(x[i])
+		}
+		if i < len(y) {
+			n, _ = strconv.Atoi(y[i])
+		}
+		if m != n {
+			return m < n
+		}
+	}
+	return false
+}
