@@ -21,6 +21,7 @@ type Scope struct{ Kind, ID string }
 type Assignment struct {
 	ID         string
 	Kind, Name string // "profile" or "app", and its name
+	Exclude    bool   // it is kept from the scope, whatever else wishes it
 	TenantID   string // whose wish it is; "": the provider's
 	CreatedBy  string
 	Scope      Scope
@@ -31,12 +32,37 @@ type Assignment struct {
 // how many tablets that is today. What is wished already stays. A tenant may
 // wish for its own scopes; what is a tenant's goes to its own scopes only.
 func (r *Room) Assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
-	return r.change(ctx, tx, by, tenantID, names, s, "assign", func(it item, owner string) error {
+	return r.assign(ctx, tx, by, tenantID, names, s, false)
+}
+
+// Exclude keeps profiles and apps from a scope, whatever else wishes them there.
+// It is taken back as an assignment is.
+func (r *Room) Exclude(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
+	return r.assign(ctx, tx, by, tenantID, names, s, true)
+}
+
+func (r *Room) assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope, exclude bool) (int, error) {
+	action := map[bool]string{false: "assign", true: "exclude"}[exclude]
+	return r.change(ctx, tx, by, tenantID, names, s, action, func(it item, owner string) error {
 		if it.TenantID != "" && it.TenantID != owner {
 			return fault.New(fault.Conflict, "assignment.other-tenant",
 				"%s belongs to a tenant and goes to no device of others. Name a scope of that tenant, such as tenant:CODE.", it.Name).On("to")
 		}
-		return insertAssignment(ctx, tx, it, s, tenantID, string(by), r.Clock.Now())
+		had, err := assignmentsAt(ctx, tx, it, s)
+		if err != nil {
+			return fmt.Errorf("find assignments: %w", err)
+		}
+		for _, a := range had {
+			if a.TenantID == tenantID && a.Exclude != exclude {
+				return fault.New(fault.Conflict, "assignment.opposite",
+					"%s is %s there already. Take that back first: ranzen unassign.", it.Name, map[bool]string{true: "excluded", false: "assigned"}[a.Exclude]).On("to")
+			}
+			if a.TenantID == tenantID {
+				return nil
+			}
+		}
+		r.undoable(ctx, Op{Do: "unassign", Kind: it.Kind, ItemID: it.ID, Scope: s, TenantID: tenantID})
+		return insertAssignment(ctx, tx, it, s, tenantID, exclude, string(by), r.Clock.Now())
 	})
 }
 
@@ -44,15 +70,23 @@ func (r *Room) Assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 // everybody's for "". What nobody wishes any more is removed from the tablets.
 func (r *Room) Unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
 	return r.change(ctx, tx, by, tenantID, names, s, "unassign", func(it item, _ string) error {
-		n, err := deleteAssignment(ctx, tx, it, s, tenantID)
-		if err != nil || n > 0 {
-			return err
+		had, err := assignmentsAt(ctx, tx, it, s)
+		if err != nil {
+			return fmt.Errorf("find assignments: %w", err)
 		}
-		others, err := isAssigned(ctx, tx, it, s)
+		n, err := deleteAssignment(ctx, tx, it, s, tenantID)
 		if err != nil {
 			return err
 		}
-		if others {
+		for _, a := range had {
+			if tenantID == "" || a.TenantID == tenantID {
+				r.undoable(ctx, Op{Do: "assign", Kind: it.Kind, ItemID: it.ID, Scope: s, TenantID: a.TenantID, Exclude: a.Exclude, By: a.By})
+			}
+		}
+		if n > 0 {
+			return nil
+		}
+		if len(had) > 0 {
 			return schools.MayChange(tenantID, "")
 		}
 		return fault.New(fault.NotFound, "assignment.unknown", "%s is not assigned there. See `ranzen assignment list`.", it.Name)
@@ -77,6 +111,7 @@ func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 		if err != nil {
 			return 0, err
 		}
+		r.touch(ctx, thing{it.Kind, it.ID})
 		if err := do(it, owner); err != nil {
 			return 0, err
 		}
@@ -85,7 +120,7 @@ func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 			return 0, err
 		}
 	}
-	return len(tablets), r.Mark(ctx, tx, tablets...)
+	return len(tablets), r.mark(ctx, tx, tablets...)
 }
 
 // item is a profile or an app.
@@ -147,13 +182,26 @@ func (r *Room) Assignments(ctx context.Context, q sqldb.Queryer, tenantID string
 		if tenantID != "" && a.ScopeKind != "all" && (!known || (to.TenantID != "" && to.TenantID != tenantID)) {
 			continue
 		}
-		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
+		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, Exclude: a.Exclude, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
 	}
 	return out, nil
 }
 
 // Mark has tablets planned anew: their wish or their state may have changed.
 func (r *Room) Mark(ctx context.Context, tx *sqldb.Tx, enrollmentIDs ...string) error {
+	if c := collecting(ctx); c != nil && len(enrollmentIDs) > 0 {
+		c.whole = true
+	}
+	return r.mark(ctx, tx, enrollmentIDs...)
+}
+
+// mark is Mark where only items change that were touched.
+func (r *Room) mark(ctx context.Context, tx *sqldb.Tx, enrollmentIDs ...string) error {
+	if c := collecting(ctx); c != nil {
+		for _, id := range enrollmentIDs {
+			c.ids[id] = true
+		}
+	}
 	if len(enrollmentIDs) == 0 {
 		return nil
 	}
@@ -179,6 +227,7 @@ func (r *Room) MarkAt(ctx context.Context, tx *sqldb.Tx, at time.Time, enrollmen
 
 // markItem marks all tablets for whom an item is wished: it has a new version.
 func (r *Room) markItem(ctx context.Context, tx *sqldb.Tx, kind, id string) error {
+	r.touch(ctx, thing{kind, id})
 	scopes, err := scopesOf(ctx, tx, kind, id)
 	if err != nil {
 		return err
@@ -188,7 +237,7 @@ func (r *Room) markItem(ctx context.Context, tx *sqldb.Tx, kind, id string) erro
 		if err != nil {
 			return err
 		}
-		if err := r.Mark(ctx, tx, ids...); err != nil {
+		if err := r.mark(ctx, tx, ids...); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,7 @@ package profiles
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 
 	"ranzen/internal/commands"
@@ -105,12 +105,7 @@ func (t tablet) things() []thing {
 	for th := range all {
 		list = append(list, th)
 	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Kind != list[j].Kind {
-			return list[i].Kind > list[j].Kind
-		}
-		return list[i].ID < list[j].ID
-	})
+	slices.SortFunc(list, compareThings)
 	return list
 }
 

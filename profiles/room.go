@@ -16,6 +16,7 @@ import (
 // DeviceFacts is what planning needs to know of an enrollment.
 type DeviceFacts struct {
 	EnrollmentID, DeviceID string
+	Serial                 string
 	Generation             int64
 	Active                 bool // it takes commands
 	OSVersion              string

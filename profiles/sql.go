@@ -144,9 +144,9 @@ func insertApp(ctx context.Context, tx *sqldb.Tx, a App, now time.Time) error {
 	return err
 }
 
-func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID, by string, now time.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, tenant_id, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (item_kind, item_id, scope_kind, scope_id, tenant_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, tenantID, by, sqldb.At(now))
+func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID string, exclude bool, by string, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, tenant_id, exclude, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (item_kind, item_id, scope_kind, scope_id, tenant_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, tenantID, exclude, by, sqldb.At(now))
 	return err
 }
 
@@ -156,10 +156,11 @@ func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenan
 		AND (CAST(? AS TEXT) = '' OR tenant_id = ?)`, it.Kind, it.ID, s.Kind, s.ID, tenantID, tenantID)
 }
 
-func isAssigned(ctx context.Context, q sqldb.Queryer, it item, s Scope) (bool, error) {
-	var n int64
-	err := q.Get(ctx, &n, `SELECT COUNT(*) FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?`, it.Kind, it.ID, s.Kind, s.ID)
-	return n > 0, err
+// assignmentsAt are those of one item for one scope, whosever they are.
+func assignmentsAt(ctx context.Context, q sqldb.Queryer, it item, s Scope) (rows []assignmentRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT id, item_kind, item_id, scope_kind, scope_id, tenant_id, exclude, created_by, created_at FROM assignments
+		WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ? ORDER BY id`, it.Kind, it.ID, s.Kind, s.ID)
+	return rows, err
 }
 
 func countAssignments(ctx context.Context, q sqldb.Queryer, kind, id string) (n int, err error) {
@@ -175,12 +176,13 @@ type assignmentRow struct {
 	ScopeKind string     `db:"scope_kind"`
 	ScopeID   string     `db:"scope_id"`
 	TenantID  string     `db:"tenant_id"`
+	Exclude   bool       `db:"exclude"`
 	By        string     `db:"created_by"`
 	At        sqldb.Time `db:"created_at"`
 }
 
 func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.tenant_id, a.created_by, a.created_at
+	err = q.Select(ctx, &rows, `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.tenant_id, a.exclude, a.created_by, a.created_at
 		FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id ORDER BY a.created_at, a.id`)
 	return rows, err

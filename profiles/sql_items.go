@@ -30,15 +30,36 @@ type itemRow struct {
 	Failures     int64      `db:"failures"`
 	RetryAt      sqldb.Time `db:"retry_at"`
 	UpdatedAt    sqldb.Time `db:"updated_at"`
+	// Which values of variables it is, was sent and was seen with.
+	DesiredRender  string `db:"desired_render"`
+	SentRender     string `db:"sent_render"`
+	ObservedRender string `db:"observed_render"`
+	Beside         *int64 `db:"beside"` // an older version that stands beside under another identifier
 }
 
 func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
-const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at`
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, desired_render, sent_render, observed_render, beside`
 
 func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []itemRow, err error) {
 	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?)`, enrollmentIDs)
 	return rows, err
+}
+
+// itemsAmong are those of some items, or of all for none.
+func itemsAmong(ctx context.Context, q sqldb.Queryer, enrollmentIDs, itemIDs []string) (rows []itemRow, err error) {
+	if len(itemIDs) == 0 {
+		return itemsOf(ctx, q, enrollmentIDs)
+	}
+	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?) AND item_kind IN ('profile', 'app') AND item_id IN (?)`, enrollmentIDs, itemIDs)
+	return rows, err
+}
+
+// networkProfiles are those whose published version has a Wi-Fi network.
+func networkProfiles(ctx context.Context, q sqldb.Queryer) (ids []string, err error) {
+	err = q.Select(ctx, &ids, `SELECT p.id FROM profiles p JOIN profile_versions v ON v.profile_id = p.id
+		WHERE p.removed_at IS NULL AND v.traits LIKE '%"ssids":[%' GROUP BY p.id ORDER BY p.id`)
+	return ids, err
 }
 
 func oneItem(ctx context.Context, tx *sqldb.Tx, enrollmentID string, th thing, generation int64) (r itemRow, found bool, err error) {
@@ -54,15 +75,16 @@ func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
 	for len(rows) > 0 {
 		part := rows[:min(chunk, len(rows))]
 		rows = rows[len(part):]
-		args := make([]any, 0, 15*len(part))
+		args := make([]any, 0, 19*len(part))
 		for _, r := range part {
-			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt)
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.DesiredRender, r.SentRender, r.ObservedRender, r.Beside)
 		}
-		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
 			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
 				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
-				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at`, args...)
+				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at,
+				desired_render = excluded.desired_render, sent_render = excluded.sent_render, observed_render = excluded.observed_render, beside = excluded.beside`, args...)
 		if err != nil {
 			return err
 		}
@@ -165,9 +187,10 @@ func olderVersions(ctx context.Context, q sqldb.Queryer, held []heldRow) (map[st
 			ID      string `db:"profile_id"`
 			Version int64  `db:"version"`
 			Name    string `db:"name"`
+			Owner   string `db:"tenant_id"`
 			Traits  string `db:"traits"`
 		}
-		err := q.Select(ctx, &rows, `SELECT v.profile_id, v.version, p.name, v.traits FROM profile_versions v JOIN profiles p ON p.id = v.profile_id WHERE v.profile_id IN (?)`, part)
+		err := q.Select(ctx, &rows, `SELECT v.profile_id, v.version, p.name, p.tenant_id, v.traits FROM profile_versions v JOIN profiles p ON p.id = v.profile_id WHERE v.profile_id IN (?)`, part)
 		if err != nil {
 			return nil, fmt.Errorf("read versions: %w", err)
 		}
@@ -176,7 +199,7 @@ func olderVersions(ctx context.Context, q sqldb.Queryer, held []heldRow) (map[st
 			if err != nil {
 				return nil, err
 			}
-			out[thing{kindProfile, row.ID}.item(row.Version)] = wanted{Version: row.Version, Name: row.Name, Traits: &t}
+			out[thing{kindProfile, row.ID}.item(row.Version)] = wanted{Version: row.Version, Name: row.Name, Owner: row.Owner, Traits: &t}
 		}
 	}
 	return out, nil

@@ -15,6 +15,7 @@ import (
 type wanted struct {
 	Version   int64
 	Name      string
+	Owner     string  // tenant whose it is; "": the provider's
 	Traits    *Traits // of the version; shared, not to be changed
 	HoldsData bool    // an app whose removal loses what was made with it
 	Render    string  // of the values of its variables; "" where it has none
@@ -80,7 +81,7 @@ func sortWishes(rows []wishRow) (map[Scope][]wishRow, items, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		known[th] = wanted{Version: w.Version, Name: w.Name, Traits: &t, HoldsData: w.HoldsData}
+		known[th] = wanted{Version: w.Version, Name: w.Name, Owner: w.TenantID, Traits: &t, HoldsData: w.HoldsData}
 	}
 	return byScope, known, nil
 }

@@ -128,7 +128,7 @@ func writeAfter[I, P, O any](s *Server, api huma.API, op operation, before func(
 				return err
 			})
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errTried) {
 			return v, problemOf(ctx, err)
 		}
 		return v, nil

@@ -22,16 +22,14 @@ type assignment struct {
 	Kind      string    `json:"kind" enum:"profile,app"`
 	Name      string    `json:"name"`
 	To        string    `json:"to" example:"group:5a"`
+	Exclude   bool      `json:"exclude" doc:"It is kept from there, whatever else wishes it"`
 	Tenant    string    `json:"tenant" doc:"Code of whose wish it is; empty: the provider's"`
 	By        string    `json:"by"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-type assigned struct {
-	Devices int `json:"devices" doc:"How many devices that is today"`
-}
-
 type wish struct {
+	Wanting
 	Body struct {
 		Names  []string `json:"names" minItems:"1" maxItems:"100" doc:"Profiles and apps"`
 		To     string   `json:"to" maxLength:"300" doc:"all, tenant:T, school:S, site:S, class:C, cart:K, group:NAME or device:ID"`
@@ -55,20 +53,28 @@ func (s *Server) apiAssignments(api huma.API) {
 		})
 	set := func(path, id, summary string, do func(context.Context, *sqldb.Tx, audit.Actor, string, []string, profiles.Scope) (int, error)) {
 		write(s, api, operation{http.MethodPost, path, id, auth.Change, summary, "assignments", false},
-			func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wish) (assigned, error) {
+			func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wish) (planned, error) {
 				tenant, err := s.asTenant(ctx, tx, in.Body.Tenant)
 				if err != nil {
-					return assigned{}, err
+					return planned{}, err
 				}
 				scope, err := s.scope(ctx, tx, tenant, in.Body.To)
 				if err != nil {
-					return assigned{}, err
+					return planned{}, err
 				}
-				n, err := do(ctx, tx, by, tenant, in.Body.Names, scope)
-				return assigned{n}, err
+				n := 0
+				p, err := s.propose(ctx, tx, by, tenant, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+					n, err = do(ctx, tx, by, tenant, in.Body.Names, scope)
+					return err
+				})
+				if p.InScope = n; !in.DryRun {
+					p.Devices = n // as it was before there were plans
+				}
+				return p, err
 			})
 	}
 	set("/assignments", "assign", "Wish profiles and apps onto devices, all or none", s.Profiles.Assign)
+	set("/assignments/exclude", "exclude", "Keep profiles and apps from devices, whatever else wishes them, all or none", s.Profiles.Exclude)
 	set("/assignments/remove", "unassign", "Take a wish back, all or none", s.Profiles.Unassign)
 }
 
@@ -123,7 +129,7 @@ func (s *Server) named(ctx context.Context, as []profiles.Assignment, codes map[
 		if to != "all" {
 			to += ":" + cmp.Or(called[scopes[i]].Name, a.Scope.ID)
 		}
-		out = append(out, assignment{a.ID, a.Kind, a.Name, to, codes[a.TenantID], a.CreatedBy, a.CreatedAt})
+		out = append(out, assignment{a.ID, a.Kind, a.Name, to, a.Exclude, codes[a.TenantID], a.CreatedBy, a.CreatedAt})
 	}
 	return out, nil
 }

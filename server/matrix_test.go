@@ -106,6 +106,12 @@ func expected() map[string][]expectation {
 			{body: `{"names":["<app>"],"to":"school:<school>"}`, smuggle: `{"names":["<my.app>"],"to":"tenant:<tenant>"}`},
 			{body: `{"names":["<app>"],"to":"group:<group>"}`, smuggle: `{"names":["<my.app>"],"to":"group:<group>"}`},
 		},
+		"exclude": {
+			{body: `{"names":["<profile>"],"to":"cart:<cart>"}`, smuggle: `{"names":["<profile>"],"to":"site:<my.site>"}`},
+			{body: `{"names":["Shared app"],"to":"device:<device>"}`, smuggle: `{"names":["<my.profile>"],"to":"class:<class>"}`},
+			{body: `{"names":["<app>"],"to":"school:<school>"}`, smuggle: `{"names":["<my.app>"],"to":"tenant:<tenant>"}`},
+			{body: `{"names":["<app>"],"to":"group:<group>"}`, smuggle: `{"names":["<my.app>"],"to":"group:<group>"}`},
+		},
 		"unassign": {{body: `{"names":["<profile>"],"to":"site:<site>"}`, code: "assignment.unknown", smuggle: `{"names":["Shared Wi-Fi"],"to":"tenant:<tenant>"}`, smuggled: "the provider may"}},
 		// Deliveries, files, Apple School Manager, arrivals.
 		"listDeliveries": {{kind: list}}, "getDelivery": plain, "getBoard": plain, "followBoard": plain, "compareDelivery": plain,

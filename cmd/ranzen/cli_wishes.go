@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -166,94 +164,4 @@ type GroupRemoveCmd struct {
 func (c *GroupRemoveCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error { return api.delete(ctx, withQuery(at("groups", c.Name), c.query())) },
 		func(api *client) { api.line("Group %s is removed.", c.Name) })
-}
-
-// AssignCmd is `ranzen assign`.
-type AssignCmd struct {
-	Remote
-	ForTenant
-	Names []string `arg:"" name:"name" help:"Profiles and apps."`
-	To    string   `required:"" placeholder:"SCOPE" help:"all, tenant:T, school:S, site:S, class:C, cart:K, group:G or device:ID."`
-}
-
-// checkScope refuses what cannot be a scope, before anything is sent.
-func checkScope(s string) error {
-	kind, id, has := strings.Cut(s, ":")
-	kinds := []string{"tenant", "school", "site", "class", "cart", "group", "device"}
-	if s == "all" || has && id != "" && slices.Contains(kinds, kind) {
-		return nil
-	}
-	return usagef("%q is no scope: write all, tenant:T, school:S, site:S, class:C, cart:K, group:NAME or device:ID.", plain(s))
-}
-
-type assignedDoc struct {
-	Devices int64 `json:"devices"`
-}
-
-// Run assigns all names or none.
-func (c *AssignCmd) Run(ctx context.Context, e env) error {
-	if err := checkScope(c.To); err != nil {
-		return err
-	}
-	var doc assignedDoc
-	return c.do(e, func(api *client) error {
-		return api.post(ctx, "/assignments", c.into(map[string]any{"names": c.Names, "to": c.To}), &doc)
-	}, func(api *client) {
-		api.line("%s: assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.To, count(doc.Devices, "device"))
-	})
-}
-
-// UnassignCmd is `ranzen unassign`.
-type UnassignCmd struct {
-	Remote
-	ForTenant
-	Names []string `arg:"" name:"name" help:"Profiles and apps."`
-	From  string   `required:"" aliases:"to" placeholder:"SCOPE" help:"all, tenant:T, school:S, site:S, class:C, cart:K, group:G or device:ID."`
-}
-
-// Run takes all assignments away or none.
-func (c *UnassignCmd) Run(ctx context.Context, e env) error {
-	if err := checkScope(c.From); err != nil {
-		return err
-	}
-	var doc assignedDoc
-	return c.do(e, func(api *client) error {
-		return api.post(ctx, "/assignments/remove", c.into(map[string]any{"names": c.Names, "to": c.From}), &doc)
-	}, func(api *client) {
-		api.line("%s: no longer assigned to %s, which is %s today.", strings.Join(c.Names, ", "), c.From, count(doc.Devices, "device"))
-	})
-}
-
-// AssignmentCmd groups the assignments.
-type AssignmentCmd struct {
-	List AssignmentListCmd `cmd:"" help:"List what is assigned to whom."`
-}
-
-// AssignmentListCmd is `ranzen assignment list`.
-type AssignmentListCmd struct {
-	Remote
-	ForTenant
-}
-
-type assignmentDoc struct {
-	Kind      string    `json:"kind"`
-	Name      string    `json:"name"`
-	To        string    `json:"to"`
-	By        string    `json:"by"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-// Run prints the assignments.
-func (c *AssignmentListCmd) Run(ctx context.Context, e env) error {
-	var list []assignmentDoc
-	return c.do(e, func(api *client) (err error) {
-		list, _, err = listing[assignmentDoc](ctx, api, "/assignments", c.query(), 0)
-		return err
-	}, func(api *client) {
-		t := newTable("KIND", "NAME", "TO", "BY", "SINCE")
-		for _, a := range list {
-			t.add(a.Kind, a.Name, a.To, a.By, moment(a.CreatedAt))
-		}
-		api.print(t, "Nothing is assigned.")
-	})
 }

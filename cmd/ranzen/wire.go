@@ -137,7 +137,7 @@ func (f facts) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []strin
 	out := make(map[string]profiles.DeviceFacts, len(known))
 	for id, k := range known {
 		out[id] = profiles.DeviceFacts{
-			EnrollmentID: k.EnrollmentID, DeviceID: k.DeviceID, Generation: k.Generation, Active: k.State == enroll.Enrolled,
+			EnrollmentID: k.EnrollmentID, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled,
 			OSVersion: k.OSVersion, Supervised: k.Supervised, LostMode: k.LostMode,
 		}
 	}

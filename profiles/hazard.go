@@ -1,0 +1,76 @@
+package profiles
+
+import (
+	"fmt"
+	"slices"
+)
+
+// hazardSerials is how many tablets a hazard names.
+const hazardSerials = 10
+
+func (w *weigher) warn(code, serial string) {
+	h := w.hazards[code]
+	if h == nil {
+		h = &Hazard{Code: code, Serials: []string{}}
+		w.hazards[code] = h
+	}
+	h.Devices++
+	if len(h.Serials) < hazardSerials {
+		h.Serials = append(h.Serials, serial)
+	}
+}
+
+// weighNetworks looks at what a change leaves a tablet to connect with.
+func (w *weigher) weighNetworks(f DeviceFacts, before, after map[thing]wanted, c *collector) {
+	had, keeps := networks(before), networks(after)
+	if len(had) == 0 {
+		return
+	}
+	switch {
+	case len(keeps) == 0:
+		w.warn("only-wifi", f.Serial)
+		return
+	case !slices.ContainsFunc(had, func(ssid string) bool { return slices.Contains(keeps, ssid) }):
+		w.warn("other-wifi", f.Serial)
+	}
+	for th, old := range before {
+		now, is := after[th]
+		if !is || old.Traits == nil || now.Traits == nil || old.Version == now.Version || len(old.Traits.SSIDs) == 0 {
+			continue
+		}
+		if slices.Equal(old.Traits.SSIDs, now.Traits.SSIDs) && old.Traits.Digest != now.Traits.Digest {
+			w.warn("wifi-changed", f.Serial)
+			return
+		}
+	}
+}
+
+func networks(wish map[thing]wanted) (ssids []string) {
+	for _, w := range wish {
+		if w.Traits != nil && w.Blocked == "" {
+			ssids = append(ssids, w.Traits.SSIDs...)
+		}
+	}
+	return ssids
+}
+
+// finish counts, and says hazards in words.
+func (w *weigher) finish() {
+	w.plan.Devices = w.touched
+	if w.touched >= ManyDevices {
+		w.plan.Hazards = append(w.plan.Hazards, Hazard{Code: "many", Devices: w.touched, Serials: []string{},
+			Text: fmt.Sprintf("It touches %d iPads. Unless you say --rollout now it goes to one iPad of each site first, then to a tenth, then to the rest.", w.touched)})
+	}
+	texts := map[string]string{
+		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
+		"other-wifi":   "%d iPads change to another Wi-Fi network. The old one is removed from each as soon as the new one is seen on it.",
+		"wifi-changed": "%d iPads get other settings for the Wi-Fi network they use. If these are wrong, they cannot be reached any more.",
+		"data-lost":    "%d iPads would lose an app together with what was made with it. It stays until a person confirms its removal: ranzen removal list.",
+	}
+	for _, code := range []string{"only-wifi", "other-wifi", "wifi-changed", "data-lost"} {
+		if h := w.hazards[code]; h != nil {
+			h.Text = fmt.Sprintf(texts[code], h.Devices)
+			w.plan.Hazards = append(w.plan.Hazards, *h)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ranzen/internal/schools"
+	"ranzen/internal/sqldb"
+)
+
+// Plan is what a change does to tablets, before it does it.
+type Plan struct {
+	Hash      string        `json:"hash" doc:"Say it when applying: if something moved since, nothing is changed"`
+	Devices   int           `json:"devices" doc:"How many are touched"`
+	Changes   []Change      `json:"changes"`
+	Blocked   []Change      `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
+	Unknown   []UnknownFact `json:"unknown" doc:"Devices that a rule cannot judge: they stay as they are"`
+	Hazards   []Hazard      `json:"hazards"`
+	Conflicts []Conflict    `json:"conflicts"`
+	Rollout   string        `json:"rollout" doc:"The roll-out that was begun, or empty"`
+}
+
+// What happens to an item on a tablet.
+const (
+	ActInstall  = "install"
+	ActUpdate   = "update"
+	ActRemove   = "remove"
+	ActAsk      = "ask"      // its removal loses data: it becomes a request that waits for a person
+	ActWithdraw = "withdraw" // wished no more, and it was not there yet
+	ActNone     = "none"     // wished from now on, and there already
+)
+
+// Change is what happens to one item on one tablet.
+type Change struct {
+	DeviceID     string `json:"device_id"`
+	EnrollmentID string `json:"-"`
+	Serial       string `json:"device" doc:"Its serial number"`
+	Kind         string `json:"kind" enum:"profile,app"`
+	ItemID       string `json:"item_id"`
+	Item         string `json:"item" doc:"Name of the profile or app"`
+	Action       string `json:"action" enum:"install,update,remove,ask,withdraw,none,blocked"`
+	Reason       string `json:"reason"`
+	From         *int64 `json:"from" doc:"Version that was wished before"`
+	To           *int64 `json:"to"`
+	HoldsData    bool   `json:"holds_data,omitempty"`
+
+	owner, from, to string // for the hash: whose item it is, and what is in the versions
+}
+
+// Hazard is what somebody should know before.
+type Hazard struct {
+	Code    string   `json:"code"`
+	Text    string   `json:"text"`
+	Devices int      `json:"devices"`
+	Serials []string `json:"serials" doc:"The first ten of them"`
+}
+
+// UnknownFact is a device that a rule cannot judge.
+type UnknownFact struct {
+	Group   string `json:"group"`
+	Device  string `json:"device"`
+	Missing string `json:"missing"`
+}
+
+// Short is the plan without the lists that are as long as the fleet.
+func (p Plan) Short() Plan {
+	p.Changes, p.Blocked, p.Unknown = []Change{}, []Change{}, []UnknownFact{}
+	if p.Hazards == nil {
+		p.Hazards = []Hazard{}
+	}
+	if p.Conflicts == nil {
+		p.Conflicts = []Conflict{}
+	}
+	return p
+}
+
+// look is all that a preview compares, of one side.
+type look struct {
+	facts  map[string]DeviceFacts
+	scopes map[string][]schools.Scope
+	wish   map[string]map[thing]wanted
+}
+
+// preview compares what is wished of the touched tablets before and after.
+func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, error) {
+	p := Plan{Changes: []Change{}, Blocked: []Change{}, Unknown: []UnknownFact{}, Hazards: []Hazard{}, Conflicts: []Conflict{}}
+	ids := sorted(c.ids)
+	var only map[thing]bool
+	if !c.whole {
+		var err error
+		if only, err = r.withNetworks(ctx, tx, c.things); err != nil {
+			return p, err
+		}
+	}
+	after, err := r.look(ctx, tx, ids, only, nil)
+	if err != nil {
+		return p, err
+	}
+	var same map[string][]schools.Scope
+	if !c.whole {
+		same = after.scopes
+	}
+	before, err := r.look(ctx, r.DB, ids, only, same)
+	if err != nil {
+		return p, err
+	}
+	has, err := r.itemsNow(ctx, tx, ids, only)
+	if err != nil {
+		return p, err
+	}
+	w := weigher{plan: &p, hazards: map[string]*Hazard{}}
+	for _, id := range ids {
+		f, known := after.facts[id]
+		if !known || !f.Active {
+			continue
+		}
+		w.tablet(f, before.wish[id], after.wish[id], has[id], c)
+	}
+	w.finish()
+	if p.Conflicts, err = r.conflicts(ctx, tx, after.wish); err != nil {
+		return p, err
+	}
+	if p.Unknown, err = r.unknownFacts(ctx, tx, after); err != nil {
+		return p, err
+	}
+	p.Hash = p.hash()
+	return p, nil
+}
+
+// look reads one side. The scopes of tablets are read once where only items change.
+func (r *Room) look(ctx context.Context, q sqldb.Queryer, ids []string, only map[thing]bool, scopes map[string][]schools.Scope) (l look, err error) {
+	if l.facts, err = r.Facts.Facts(ctx, q, ids); err != nil {
+		return l, err
+	}
+	if l.scopes = scopes; scopes == nil {
+		devices := make([]string, 0, len(l.facts))
+		for _, f := range l.facts {
+			devices = append(devices, f.DeviceID)
+		}
+		slices.Sort(devices)
+		if l.scopes, err = r.Schools.ScopesOf(ctx, q, devices); err != nil {
+			return l, err
+		}
+	}
+	l.wish, err = r.wishesOf(ctx, q, l.facts, l.scopes, only)
+	return l, err
+}
+
+// withNetworks adds all profiles with a Wi-Fi network where one of them is
+// touched: whether it was the only one is not told by itself.
+func (r *Room) withNetworks(ctx context.Context, q sqldb.Queryer, things map[thing]bool) (map[thing]bool, error) {
+	out := make(map[thing]bool, len(things))
+	touched := false
+	ids, err := networkProfiles(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("find profiles with a network: %w", err)
+	}
+	for th := range things {
+		out[th] = true
+		touched = touched || slices.Contains(ids, th.ID)
+	}
+	if touched {
+		for _, id := range ids {
+			out[thing{kindProfile, id}] = true
+		}
+	}
+	return out, nil
+}
+
+func (r *Room) itemsNow(ctx context.Context, q sqldb.Queryer, ids []string, only map[thing]bool) (map[string]map[thing]itemRow, error) {
+	out := make(map[string]map[thing]itemRow, len(ids))
+	var names []string
+	for th := range only {
+		names = append(names, th.ID)
+	}
+	slices.Sort(names)
+	for part := range slices.Chunk(ids, chunk) {
+		rows, err := itemsAmong(ctx, q, part, names)
+		if err != nil {
+			return nil, fmt.Errorf("read items: %w", err)
+		}
+		for _, row := range rows {
+			if out[row.EnrollmentID] == nil {
+				out[row.EnrollmentID] = map[thing]itemRow{}
+			}
+			out[row.EnrollmentID][row.thing()] = row
+		}
+	}
+	return out, nil
+}
+
+// weigher turns two wishes into changes.
+type weigher struct {
+	plan    *Plan
+	hazards map[string]*Hazard
+	touched int
+}
+
+func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[thing]itemRow, c *collector) {
+	things := tablet{wish: after, has: has}.things()
+	for th := range before {
+		if !slices.Contains(things, th) {
+			things = append(things, th)
+		}
+	}
+	slices.SortFunc(things, compareThings)
+	n := len(w.plan.Changes)
+	for _, th := range things {
+		if !c.whole && !c.things[th] {
+			continue
+		}
+		row, there := has[th]
+		if there && row.Generation != f.Generation {
+			row, there = itemRow{}, false
+		}
+		old, was := before[th]
+		now, is := after[th]
+		if ch, changed := weigh(old, was, now, is, row, there); changed {
+			ch.DeviceID, ch.EnrollmentID, ch.Serial, ch.Kind, ch.ItemID = f.DeviceID, f.EnrollmentID, f.Serial, th.Kind, th.ID
+			w.add(ch, now.Blocked)
+		}
+	}
+	if len(w.plan.Changes) > n {
+		w.touched++
+		w.weighNetworks(f, before, after, c)
+	}
+}
+
+func (w *weigher) add(ch Change, cannot string) {
+	if ch.Action != ActNone && cannot != "" {
+		ch.Action, ch.Reason = blocked, cannot
+		w.plan.Blocked = append(w.plan.Blocked, ch)
+		return
+	}
+	w.plan.Changes = append(w.plan.Changes, ch)
+	if ch.Action == ActAsk {
+		w.warn("data-lost", ch.Serial)
+	}
+}
+
+// weigh tells what becomes of one item.
+func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (Change, bool) {
+	present := there && (row.Observed != nil || row.Sent != nil && row.State != removed)
+	var ch Change
+	if was {
+		ch.From, ch.Item, ch.owner, ch.from, ch.HoldsData = &old.Version, old.Name, old.Owner, old.content(), old.HoldsData
+	}
+	if is {
+		ch.To, ch.Item, ch.owner, ch.to, ch.HoldsData = &now.Version, now.Name, now.Owner, now.content(), now.HoldsData
+	}
+	switch {
+	case was && is && old.content() == now.content() && old.Version == now.Version && old.Blocked == now.Blocked:
+		return ch, false
+	case is && there && row.Observed != nil && *row.Observed == now.Version && row.ObservedRender == now.Render:
+		ch.Action, ch.Reason = ActNone, "It is on the iPad already."
+	case is && present:
+		ch.Action, ch.Reason = ActUpdate, fmt.Sprintf("Version %d takes the place of the one that is there.", now.Version)
+	case is:
+		ch.Action, ch.Reason = ActInstall, "It is wished from now on."
+		if was {
+			ch.Reason = fmt.Sprintf("Version %d is wished now, and none is there yet.", now.Version)
+		}
+	case !was:
+		return ch, false
+	case present && old.HoldsData:
+		ch.Action, ch.Reason = ActAsk, "Its removal would lose what was made with it: a person must confirm it."
+	case present:
+		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more."
+	default:
+		ch.Action, ch.Reason = ActWithdraw, "Nobody wishes it any more, and it is not there yet."
+	}
+	return ch, true
+}
+
+// content tells versions apart by what is in them.
+func (w wanted) content() string {
+	digest := ""
+	if w.Traits != nil {
+		digest = w.Traits.Digest
+	}
+	if digest == "" {
+		digest = strconv.FormatInt(w.Version, 10)
+	}
+	return digest + "/" + w.Render
+}
+
+func compareThings(a, b thing) int {
+	if a.Kind != b.Kind {
+		return strings.Compare(b.Kind, a.Kind)
+	}
+	return strings.Compare(a.ID, b.ID)
+}
