@@ -13,6 +13,7 @@ import (
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
+	"ranzen/profiles"
 )
 
 func unknownRoom(ref string) *fault.Fault {
@@ -21,6 +22,7 @@ func unknownRoom(ref string) *fault.Fault {
 
 type placing struct {
 	OneDevice
+	Wanting
 	Body struct {
 		Site  *string `json:"site,omitempty" maxLength:"255" doc:"Code or id; empty: none. Another site takes it out of its cart and room"`
 		Room  *string `json:"room,omitempty" maxLength:"255" doc:"Name or id of a room of the site"`
@@ -28,6 +30,12 @@ type placing struct {
 		Slot  *int    `json:"slot,omitempty" minimum:"0" maximum:"100" doc:"0: none; it gets the name of its slot"`
 		Class *string `json:"class,omitempty" maxLength:"255" example:"3b"`
 	}
+}
+
+// placed is a device where it belongs now, and what follows from that.
+type placed struct {
+	views.Device
+	Plan profiles.Plan `json:"plan"`
 }
 
 type moving struct {
@@ -53,17 +61,22 @@ type tagging struct {
 // property.
 func (s *Server) apiPlaces(api huma.API) {
 	write(s, api, operation{http.MethodPost, "/devices/{device}/place", "placeDevice", auth.Change, "Say where a device belongs; what is left out stays", "world", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *placing) (views.Device, error) {
-			return s.changed(ctx, tx, in.Device, func(d schools.Device) error {
-				p, err := s.position(ctx, tx, d, in)
-				if err != nil {
-					return err
-				}
-				if err := s.Schools.Put(ctx, tx, by, d.ID, p); err != nil {
-					return err
-				}
-				return s.moved(ctx, tx, d.ID)
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *placing) (out placed, err error) {
+			p, err := s.propose(ctx, tx, by, own(ctx), &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+				out.Device, err = s.changed(ctx, tx, in.Device, func(d schools.Device) error {
+					p, err := s.position(ctx, tx, d, in)
+					if err != nil {
+						return err
+					}
+					if err := s.Schools.Put(ctx, tx, by, d.ID, p); err != nil {
+						return err
+					}
+					return s.moved(ctx, tx, d.ID)
+				})
+				return err
 			})
+			out.Plan = p.Plan
+			return out, err
 		})
 	write(s, api, operation{http.MethodPost, "/devices/{device}/state", "moveDevice", auth.Change, "Take a device on in its life as property", "world", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *moving) (views.Device, error) {

@@ -91,6 +91,7 @@ type DevicePlaceCmd struct {
 	Cart  *string `placeholder:"K" help:"Site and cart: SAT-K03; empty: none."`
 	Slot  *int    `placeholder:"N" help:"Slot in the cart; it gets the name of its slot. 0: none."`
 	Class *string `placeholder:"C" help:"Class: 3b, or SCHOOL/3b; empty: none."`
+	Planning
 }
 
 // Run says where the device belongs.
@@ -104,9 +105,19 @@ func (c *DevicePlaceCmd) Run(ctx context.Context, e env) error {
 	if len(body) == 0 {
 		return usagef("Say where it belongs: --cart SAT-K03 --slot 7, --site S, --room R or --class C.")
 	}
-	var d deviceDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, at("devices", c.ID, "place"), body, &d) },
+	var d struct {
+		deviceDoc
+		Plan planDoc `json:"plan"`
+	}
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery(at("devices", c.ID, "place"), c.planning()), body, &d)
+	},
 		func(api *client) {
+			if c.DryRun {
+				api.plan(d.Plan)
+				return
+			}
+			api.planned(d.Plan)
 			api.facts("serial", d.Serial, "name", d.Name, "site", d.Site, "cart", d.Cart, "slot", d.slot(), "class", d.Class)
 		})
 }
