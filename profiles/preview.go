@@ -99,9 +99,9 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	if err != nil {
 		return p, err
 	}
-	var same map[string][]schools.Scope
+	var same *look
 	if !c.whole {
-		same = after.scopes
+		same = &after // only items changed: the tablets are what they were
 	}
 	before, err := r.look(ctx, r.DB, ids, only, same)
 	if err != nil {
@@ -130,12 +130,14 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	return p, nil
 }
 
-// look reads one side. The scopes of tablets are read once where only items change.
-func (r *Room) look(ctx context.Context, q sqldb.Queryer, ids []string, only map[thing]bool, scopes map[string][]schools.Scope) (l look, err error) {
-	if l.facts, err = r.Facts.Facts(ctx, q, ids); err != nil {
-		return l, err
-	}
-	if l.scopes = scopes; scopes == nil {
+// look reads one side; of tablets what is told already is not read again.
+func (r *Room) look(ctx context.Context, q sqldb.Queryer, ids []string, only map[thing]bool, told *look) (l look, err error) {
+	if told != nil {
+		l.facts, l.scopes = told.facts, told.scopes
+	} else {
+		if l.facts, err = r.Facts.Facts(ctx, q, ids); err != nil {
+			return l, err
+		}
 		devices := make([]string, 0, len(l.facts))
 		for _, f := range l.facts {
 			devices = append(devices, f.DeviceID)

@@ -180,8 +180,8 @@ func BenchmarkPreviewOfOneChange(b *testing.B) {
 			if touched > fleet {
 				continue
 			}
-			sqldbtest.EachB(b, func(b *testing.B, db *sqldb.DB) {
-				b.Run(fmt.Sprintf("fleet=%d/touched=%d", fleet, touched), func(b *testing.B) { benchmarkPreview(b, db, fleet, touched) })
+			b.Run(fmt.Sprintf("fleet=%d/touched=%d", fleet, touched), func(b *testing.B) {
+				sqldbtest.EachB(b, func(b *testing.B, db *sqldb.DB) { benchmarkPreview(b, db, fleet, touched) })
 			})
 		}
 	}

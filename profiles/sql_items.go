@@ -46,12 +46,13 @@ func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows
 	return rows, err
 }
 
-// itemsAmong are those of some items, or of all for none.
+// itemsAmong are those of some items, or of all for none. The condition on the
+// item keeps PostgreSQL from reading that item of the whole fleet.
 func itemsAmong(ctx context.Context, q sqldb.Queryer, enrollmentIDs, itemIDs []string) (rows []itemRow, err error) {
 	if len(itemIDs) == 0 {
 		return itemsOf(ctx, q, enrollmentIDs)
 	}
-	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?) AND item_kind IN ('profile', 'app') AND item_id IN (?)`, enrollmentIDs, itemIDs)
+	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?) AND item_id || '' IN (?)`, enrollmentIDs, itemIDs)
 	return rows, err
 }
 
