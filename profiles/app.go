@@ -17,6 +17,8 @@ type App struct {
 	TenantID string // whose it is; "": the provider's, for all tenants
 	AdamID   string // the number in its App Store address
 	BundleID string
+	// HoldsData says that removing it loses what a child made with it.
+	HoldsData bool
 }
 
 var (
@@ -46,7 +48,7 @@ func (r *Room) AddApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a App) 
 	if same > 0 {
 		return App{}, knownApp(name, a.BundleID)
 	}
-	a = App{ID: sqldb.NewID(), Name: name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID}
+	a = App{ID: sqldb.NewID(), Name: name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData}
 	if err := insertApp(ctx, tx, a, r.Clock.Now()); err != nil {
 		if sqldb.IsUnique(err) {
 			return App{}, knownApp(name, a.BundleID)
@@ -68,9 +70,25 @@ func (r *Room) Apps(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Ap
 	}
 	out := make([]App, 0, len(rows))
 	for _, a := range rows {
-		out = append(out, App{a.ID, a.Name, a.TenantID, a.AdamID, a.BundleID})
+		out = append(out, a.app())
 	}
 	return out, nil
+}
+
+// SetHoldsData says whether removing an app of a tenant's, or of any for "", loses
+// what was made with it. It counts from now on.
+func (r *Room) SetHoldsData(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, holds bool) error {
+	a, err := r.itemNamed(ctx, tx, tenantID, name, kindApp)
+	if err != nil {
+		return err
+	}
+	if err := schools.MayChange(tenantID, a.TenantID); err != nil {
+		return err
+	}
+	if err := updateHoldsData(ctx, tx, a.ID, holds); err != nil {
+		return fmt.Errorf("change app: %w", err)
+	}
+	return r.record(ctx, tx, by, "app.set", "app:"+a.ID, map[string]any{"name": a.Name, "holds_data": holds})
 }
 
 // RemoveApp removes an app of a tenant, or of any for "", that is assigned to

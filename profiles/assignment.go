@@ -69,17 +69,29 @@ func (r *Room) assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 // Unassign takes wishes back, all of them or none: those of a tenant, or
 // everybody's for "". What nobody wishes any more is removed from the tablets.
 func (r *Room) Unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope) (int, error) {
+	whose := tenantID
+	if whose == "" {
+		whose = everybody
+	}
+	return r.unassign(ctx, tx, by, tenantID, names, s, whose)
+}
+
+// everybody is whose wishes the provider takes back.
+const everybody = "*"
+
+// unassign takes back the wishes of whose: a tenant, "" the provider, or everybody.
+func (r *Room) unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope, whose string) (int, error) {
 	return r.change(ctx, tx, by, tenantID, names, s, "unassign", func(it item, _ string) error {
 		had, err := assignmentsAt(ctx, tx, it, s)
 		if err != nil {
 			return fmt.Errorf("find assignments: %w", err)
 		}
-		n, err := deleteAssignment(ctx, tx, it, s, tenantID)
+		n, err := deleteAssignment(ctx, tx, it, s, whose)
 		if err != nil {
 			return err
 		}
 		for _, a := range had {
-			if tenantID == "" || a.TenantID == tenantID {
+			if whose == everybody || a.TenantID == whose {
 				r.undoable(ctx, Op{Do: "assign", Kind: it.Kind, ItemID: it.ID, Scope: s, TenantID: a.TenantID, Exclude: a.Exclude, By: a.By})
 			}
 		}

@@ -126,7 +126,7 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	if p.Unknown, err = r.unknownFacts(ctx, tx, after); err != nil {
 		return p, err
 	}
-	p.Hash = p.hash()
+	p.Hash = p.hash(c.notes)
 	return p, nil
 }
 

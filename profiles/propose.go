@@ -49,6 +49,7 @@ type collector struct {
 	things map[thing]bool
 	whole  bool // devices or groups changed: everything wished of them may differ
 	undo   []Op
+	notes  []string // what changes in the wishes themselves, for the hash
 }
 
 type collectorKey struct{}
@@ -70,6 +71,13 @@ func (r *Room) touch(ctx context.Context, th thing) {
 func (r *Room) undoable(ctx context.Context, op Op) {
 	if c := collecting(ctx); c != nil {
 		c.undo = append(c.undo, op)
+	}
+}
+
+// note has a change of the wishes themselves count for the plan's hash.
+func (r *Room) note(ctx context.Context, text string) {
+	if c := collecting(ctx); c != nil {
+		c.notes = append(c.notes, text)
 	}
 }
 
@@ -134,8 +142,11 @@ func (p Plan) title() string {
 }
 
 // hash is the same for the same consequences, whoever works them out and when.
-func (p Plan) hash() string {
+func (p Plan) hash(notes []string) string {
 	h := sha256.New()
+	for _, n := range notes {
+		fmt.Fprintf(h, "%q\n", n)
+	}
 	for _, list := range [][]Change{p.Changes, p.Blocked} {
 		for _, c := range list {
 			fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s\x00%s\x00%s\n", c.DeviceID, c.Kind, c.owner, c.Item, c.Action, c.from, c.to)

@@ -122,25 +122,28 @@ func countNamed(ctx context.Context, q sqldb.Queryer, kind, tenantID, name strin
 }
 
 type appRow struct {
-	ID       string `db:"id"`
-	TenantID string `db:"tenant_id"`
-	Name     string `db:"name"`
-	AdamID   string `db:"adam_id"`
-	BundleID string `db:"bundle_id"`
+	ID        string `db:"id"`
+	TenantID  string `db:"tenant_id"`
+	Name      string `db:"name"`
+	AdamID    string `db:"adam_id"`
+	BundleID  string `db:"bundle_id"`
+	HoldsData bool   `db:"holds_data"`
 }
 
+func (a appRow) app() App { return App{a.ID, a.Name, a.TenantID, a.AdamID, a.BundleID, a.HoldsData} }
+
 func allApps(ctx context.Context, q sqldb.Queryer, tenantID string) (rows []appRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT t.id, t.tenant_id, t.name, t.adam_id, t.bundle_id FROM apps t WHERE t.removed_at IS NULL AND `+visible+` ORDER BY t.name, t.id`, tenantID, tenantID)
+	err = q.Select(ctx, &rows, `SELECT t.id, t.tenant_id, t.name, t.adam_id, t.bundle_id, t.holds_data FROM apps t WHERE t.removed_at IS NULL AND `+visible+` ORDER BY t.name, t.id`, tenantID, tenantID)
 	return rows, err
 }
 
 func appByID(ctx context.Context, q sqldb.Queryer, id string) (a appRow, err error) {
-	err = q.Get(ctx, &a, `SELECT id, tenant_id, name, adam_id, bundle_id FROM apps WHERE id = ?`, id)
+	err = q.Get(ctx, &a, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data FROM apps WHERE id = ?`, id)
 	return a, err
 }
 
 func insertApp(ctx context.Context, tx *sqldb.Tx, a App, now time.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO apps (id, tenant_id, name, adam_id, bundle_id, created_at) VALUES (?, ?, ?, ?, ?, ?)`, a.ID, a.TenantID, a.Name, a.AdamID, a.BundleID, sqldb.At(now))
+	_, err := tx.Exec(ctx, `INSERT INTO apps (id, tenant_id, name, adam_id, bundle_id, holds_data, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`, a.ID, a.TenantID, a.Name, a.AdamID, a.BundleID, a.HoldsData, sqldb.At(now))
 	return err
 }
 
@@ -150,10 +153,10 @@ func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenan
 	return err
 }
 
-// deleteAssignment takes back the wish of a tenant, or everybody's for "".
-func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID string) (int64, error) {
+// deleteAssignment takes back the wish of a tenant, or everybody's.
+func deleteAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, whose string) (int64, error) {
 	return tx.Exec(ctx, `DELETE FROM assignments WHERE item_kind = ? AND item_id = ? AND scope_kind = ? AND scope_id = ?
-		AND (CAST(? AS TEXT) = '' OR tenant_id = ?)`, it.Kind, it.ID, s.Kind, s.ID, tenantID, tenantID)
+		AND (CAST(? AS TEXT) = '*' OR tenant_id = ?)`, it.Kind, it.ID, s.Kind, s.ID, whose, whose)
 }
 
 // assignmentsAt are those of one item for one scope, whosever they are.
@@ -186,6 +189,11 @@ func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow,
 		FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id ORDER BY a.created_at, a.id`)
 	return rows, err
+}
+
+func updateHoldsData(ctx context.Context, tx *sqldb.Tx, id string, holds bool) error {
+	_, err := tx.Exec(ctx, `UPDATE apps SET holds_data = ? WHERE id = ?`, holds, id)
+	return err
 }
 
 func scopesOf(ctx context.Context, q sqldb.Queryer, kind, id string) ([]Scope, error) {

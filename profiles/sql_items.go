@@ -273,7 +273,7 @@ func appsByID(ctx context.Context, q sqldb.Queryer, ids []string) (rows []appRow
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = q.Select(ctx, &rows, `SELECT id, tenant_id, name, adam_id, bundle_id FROM apps WHERE id IN (?)`, ids)
+	err = q.Select(ctx, &rows, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data FROM apps WHERE id IN (?)`, ids)
 	return rows, err
 }
 

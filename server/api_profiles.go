@@ -75,6 +75,7 @@ func (s *Server) apiProfiles(api huma.API) {
 	s.apiBuilders(api)
 	s.apiApps(api)
 	s.apiAssignments(api)
+	s.apiDocument(api)
 }
 
 // speaks is asTenant, and the tenants' codes to show.
@@ -166,15 +167,16 @@ func (s *Server) apiBuilders(api huma.API) {
 }
 
 type app struct {
-	ID       string `json:"id"`
-	Tenant   string `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
-	Name     string `json:"name"`
-	AdamID   string `json:"adam_id"`
-	BundleID string `json:"bundle_id"`
+	ID        string `json:"id"`
+	Tenant    string `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
+	Name      string `json:"name"`
+	AdamID    string `json:"adam_id"`
+	BundleID  string `json:"bundle_id"`
+	HoldsData bool   `json:"holds_data" doc:"Removing it loses what was made with it: a person must confirm that"`
 }
 
 func appOf(a profiles.App, codes map[string]string) app {
-	return app{a.ID, codes[a.TenantID], a.Name, a.AdamID, a.BundleID}
+	return app{a.ID, codes[a.TenantID], a.Name, a.AdamID, a.BundleID, a.HoldsData}
 }
 
 func (s *Server) apiApps(api huma.API) {
@@ -190,10 +192,11 @@ func (s *Server) apiApps(api huma.API) {
 		})
 	type newApp struct {
 		Body struct {
-			Name     string `json:"name" maxLength:"255"`
-			AdamID   string `json:"adam_id" maxLength:"32"`
-			BundleID string `json:"bundle_id" maxLength:"255"`
-			Tenant   string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
+			Name      string `json:"name" maxLength:"255"`
+			AdamID    string `json:"adam_id" maxLength:"32"`
+			BundleID  string `json:"bundle_id" maxLength:"255"`
+			HoldsData bool   `json:"holds_data,omitempty" doc:"Removing it loses what was made with it"`
+			Tenant    string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/apps", "addApp", auth.Change, "Make an app of the App Store known", "apps", false},
@@ -202,7 +205,7 @@ func (s *Server) apiApps(api huma.API) {
 			if err != nil {
 				return app{}, err
 			}
-			a, err := s.Profiles.AddApp(ctx, tx, by, profiles.App{Name: in.Body.Name, TenantID: tenant, AdamID: in.Body.AdamID, BundleID: in.Body.BundleID})
+			a, err := s.Profiles.AddApp(ctx, tx, by, profiles.App{Name: in.Body.Name, TenantID: tenant, AdamID: in.Body.AdamID, BundleID: in.Body.BundleID, HoldsData: in.Body.HoldsData})
 			return appOf(a, codes), err
 		})
 	type one struct {

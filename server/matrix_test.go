@@ -106,6 +106,8 @@ func expected() map[string][]expectation {
 			{body: `{"names":["<app>"],"to":"school:<school>"}`, smuggle: `{"names":["<my.app>"],"to":"tenant:<tenant>"}`},
 			{body: `{"names":["<app>"],"to":"group:<group>"}`, smuggle: `{"names":["<my.app>"],"to":"group:<group>"}`},
 		},
+		"exportDocument": {{query: "tenant=<tenant>"}}, "applyDocument": {{query: "tenant=<tenant>&dry_run=true", body: `{"groups":[{"name":"Doc<n>","devices":["<device>"]}]}`}},
+		"listSecrets": lists, "setSecret": {{body: `{"tenant":"<tenant>","name":"s<n>","value":"x"}`}}, "removeSecret": {{spare: map[string]string{"secret": "sparesecret"}}},
 		"exclude": {
 			{body: `{"names":["<profile>"],"to":"cart:<cart>"}`, smuggle: `{"names":["<profile>"],"to":"site:<my.site>"}`},
 			{body: `{"names":["Shared app"],"to":"device:<device>"}`, smuggle: `{"names":["<my.profile>"],"to":"class:<class>"}`},

@@ -137,7 +137,7 @@ func checked(next http.Handler) http.Handler {
 
 // mostOf is how large a body may be at an address of the API.
 func mostOf(path string) int64 {
-	if path == importPath {
+	if path == importPath || path == documentPath {
 		return sheet.MaxFile
 	}
 	return maxUpload

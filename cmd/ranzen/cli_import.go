@@ -183,6 +183,7 @@ func (c *ImportMappingCmd) Run(ctx context.Context, e env) error {
 
 // ExportCmd groups the files that are written.
 type ExportCmd struct {
+	State   ExportStateCmd   `cmd:"" name:"desired-state" default:"withargs" help:"Write desired state to a folder: profiles, apps, groups, assignments."`
 	Devices ExportDevicesCmd `cmd:"" help:"Write the list of devices, so that it can be taken in again."`
 }
 

@@ -143,6 +143,7 @@ func TestTheSurfaceIsThere(t *testing.T) {
 		"delivery compare", "delivery create", "delivery labels", "delivery list", "delivery pack", "delivery set", "delivery show", "delivery tags",
 		"device place", "device release", "device state", "device tag", "export devices", "hold admit", "hold list", "hold reject", "import devices",
 		"import mapping", "import mappings", "import undo", "scan", "school add", "school list", "site add", "site list", "site room add",
+		"apply", "export desired-state", "plan", "secret list", "secret remove", "secret set",
 		"site room list", "tenant add", "tenant list", "tenant set",
 	} {
 		if !have[want] {

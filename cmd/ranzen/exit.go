@@ -9,10 +9,11 @@ import (
 
 // Exit statuses; scripts rely on them.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-	exitWaits  = 3 // for another person's approval
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitWaits   = 3 // for another person's approval
+	exitPlanned = 4 // plan found changes; there is no error to print
 )
 
 // exitError is an error with an exit status and a sentence for a person.

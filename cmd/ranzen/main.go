@@ -39,10 +39,11 @@ type env struct {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := env{stdin: stdin, stdout: stdout, stderr: stderr, clock: clock.System()}
 	err := execute(ctx, args, e)
-	if err != nil {
+	status := statusOf(err)
+	if err != nil && status != exitPlanned {
 		complain(stderr, err)
 	}
-	return statusOf(err)
+	return status
 }
 
 // complain writes one sentence: what happened and what to do.
@@ -120,6 +121,9 @@ type cli struct {
 	Assign      AssignCmd      `cmd:"" help:"Wish profiles and apps onto devices."`
 	Unassign    UnassignCmd    `cmd:"" help:"Take a wish back: what nobody wishes any more is removed."`
 	Assignment  AssignmentCmd  `cmd:"" help:"What is assigned to whom."`
+	Plan        PlanCmd        `cmd:"" help:"Say what desired state in files would change; exit status 4 if anything."`
+	Apply       ApplyCmd       `cmd:"" help:"Make what is wished what files say, all or nothing."`
+	Secret      SecretCmd      `cmd:"" help:"Secrets that files refer to."`
 	Commands    CommandsCmd    `cmd:"" help:"List the queue of commands."`
 	Command     CommandCmd     `cmd:"" help:"One command: show it, take it back."`
 	Send        SendCmd        `cmd:"" help:"Send one command of Apple's that nothing else here covers."`

@@ -45,7 +45,18 @@ CREATE TABLE rollout_devices (
 );
 CREATE INDEX rollout_devices_ring ON rollout_devices (rollout_id, ring, enrollment_id);
 
+-- Secrets that files refer to by name.
+CREATE TABLE secrets (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    tenant_id  TEXT   NOT NULL DEFAULT '',
+    name       TEXT   NOT NULL,
+    sealed     BYTEA  NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (tenant_id, name)
+);
+
 -- +goose Down
+DROP TABLE secrets;
 DROP TABLE rollout_devices;
 DROP TABLE rollouts;
 ALTER TABLE device_items DROP COLUMN beside;
