@@ -61,7 +61,6 @@ func (r *Room) assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 				return nil
 			}
 		}
-		r.undoable(ctx, Op{Do: "unassign", Kind: it.Kind, ItemID: it.ID, Scope: s, TenantID: tenantID})
 		return insertAssignment(ctx, tx, it, s, tenantID, exclude, string(by), r.Clock.Now())
 	})
 }
@@ -89,11 +88,6 @@ func (r *Room) unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenan
 		n, err := deleteAssignment(ctx, tx, it, s, whose)
 		if err != nil {
 			return err
-		}
-		for _, a := range had {
-			if whose == everybody || a.TenantID == whose {
-				r.undoable(ctx, Op{Do: "assign", Kind: it.Kind, ItemID: it.ID, Scope: s, TenantID: a.TenantID, Exclude: a.Exclude, By: a.By})
-			}
 		}
 		if n > 0 {
 			return nil

@@ -22,7 +22,7 @@ func (r *Room) ExportDocument(ctx context.Context, q sqldb.Queryer, tenantID str
 		return d, err
 	}
 	for _, p := range ps {
-		if p.TenantID != tenantID || p.Version == 0 {
+		if p.TenantID != tenantID {
 			continue
 		}
 		content, _, err := r.content(ctx, q, p.ID, p.Version)

@@ -59,13 +59,13 @@ func (w *weigher) finish() {
 	w.plan.Devices = w.touched
 	if w.touched >= ManyDevices {
 		w.plan.Hazards = append(w.plan.Hazards, Hazard{Code: "many", Devices: w.touched, Serials: []string{},
-			Text: fmt.Sprintf("It touches %d iPads. Unless you say --rollout now it goes to one iPad of each site first, then to a tenth, then to the rest.", w.touched)})
+			Text: fmt.Sprintf("It touches %d iPads, all of them at once. Try it on one first: assign it to device:SERIAL.", w.touched)})
 	}
 	texts := map[string]string{
 		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
-		"other-wifi":   "%d iPads change to another Wi-Fi network. The old one is removed from each as soon as the new one is seen on it.",
+		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",
 		"wifi-changed": "%d iPads get other settings for the Wi-Fi network they use. If these are wrong, they cannot be reached any more.",
-		"data-lost":    "%d iPads would lose an app together with what was made with it. It stays until a person confirms its removal: ranzen removal list.",
+		"data-lost":    "%d iPads lose an app together with what was made with it.",
 	}
 	for _, code := range []string{"only-wifi", "other-wifi", "wifi-changed", "data-lost"} {
 		if h := w.hazards[code]; h != nil {

@@ -13,14 +13,11 @@ import (
 
 // Plan is what a change does to tablets, before it does it.
 type Plan struct {
-	Hash      string        `json:"hash" doc:"Say it when applying: if something moved since, nothing is changed"`
-	Devices   int           `json:"devices" doc:"How many are touched"`
-	Changes   []Change      `json:"changes"`
-	Blocked   []Change      `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
-	Unknown   []UnknownFact `json:"unknown" doc:"Devices that a rule cannot judge: they stay as they are"`
-	Hazards   []Hazard      `json:"hazards"`
-	Conflicts []Conflict    `json:"conflicts"`
-	Rollout   string        `json:"rollout" doc:"The roll-out that was begun, or empty"`
+	Hash    string   `json:"hash" doc:"Say it when applying: if something moved since, nothing is changed"`
+	Devices int      `json:"devices" doc:"How many are touched"`
+	Changes []Change `json:"changes"`
+	Blocked []Change `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
+	Hazards []Hazard `json:"hazards"`
 }
 
 // What happens to an item on a tablet.
@@ -28,7 +25,6 @@ const (
 	ActInstall  = "install"
 	ActUpdate   = "update"
 	ActRemove   = "remove"
-	ActAsk      = "ask"      // its removal loses data: it becomes a request that waits for a person
 	ActWithdraw = "withdraw" // wished no more, and it was not there yet
 	ActNone     = "none"     // wished from now on, and there already
 )
@@ -41,7 +37,7 @@ type Change struct {
 	Kind         string `json:"kind" enum:"profile,app"`
 	ItemID       string `json:"item_id"`
 	Item         string `json:"item" doc:"Name of the profile or app"`
-	Action       string `json:"action" enum:"install,update,remove,ask,withdraw,none,blocked"`
+	Action       string `json:"action" enum:"install,update,remove,withdraw,none,blocked"`
 	Reason       string `json:"reason"`
 	From         *int64 `json:"from" doc:"Version that was wished before"`
 	To           *int64 `json:"to"`
@@ -58,21 +54,11 @@ type Hazard struct {
 	Serials []string `json:"serials" doc:"The first ten of them"`
 }
 
-// UnknownFact is a device that a rule cannot judge.
-type UnknownFact struct {
-	Group   string `json:"group"`
-	Device  string `json:"device"`
-	Missing string `json:"missing"`
-}
-
 // Short is the plan without the lists that are as long as the fleet.
 func (p Plan) Short() Plan {
-	p.Changes, p.Blocked, p.Unknown = []Change{}, []Change{}, []UnknownFact{}
+	p.Changes, p.Blocked = []Change{}, []Change{}
 	if p.Hazards == nil {
 		p.Hazards = []Hazard{}
-	}
-	if p.Conflicts == nil {
-		p.Conflicts = []Conflict{}
 	}
 	return p
 }
@@ -86,7 +72,7 @@ type look struct {
 
 // preview compares what is wished of the touched tablets before and after.
 func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, error) {
-	p := Plan{Changes: []Change{}, Blocked: []Change{}, Unknown: []UnknownFact{}, Hazards: []Hazard{}, Conflicts: []Conflict{}}
+	p := Plan{Changes: []Change{}, Blocked: []Change{}, Hazards: []Hazard{}}
 	ids := sorted(c.ids)
 	var only map[thing]bool
 	if !c.whole {
@@ -120,12 +106,6 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 		w.tablet(f, before.wish[id], after.wish[id], has[id], c)
 	}
 	w.finish()
-	if p.Conflicts, err = r.conflicts(ctx, tx, after.wish); err != nil {
-		return p, err
-	}
-	if p.Unknown, err = r.unknownFacts(ctx, tx, after); err != nil {
-		return p, err
-	}
 	p.Hash = p.hash(c.notes)
 	return p, nil
 }
@@ -238,7 +218,7 @@ func (w *weigher) add(ch Change, cannot string) {
 		return
 	}
 	w.plan.Changes = append(w.plan.Changes, ch)
-	if ch.Action == ActAsk {
+	if ch.Action == ActRemove && ch.HoldsData {
 		w.warn("data-lost", ch.Serial)
 	}
 }
@@ -256,7 +236,7 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 	switch {
 	case was && is && old.content() == now.content() && old.Version == now.Version && old.Blocked == now.Blocked:
 		return ch, false
-	case is && there && row.Observed != nil && *row.Observed == now.Version && row.ObservedRender == now.Render:
+	case is && there && row.Observed != nil && *row.Observed == now.Version:
 		ch.Action, ch.Reason = ActNone, "It is on the iPad already."
 	case is && present:
 		ch.Action, ch.Reason = ActUpdate, fmt.Sprintf("Version %d takes the place of the one that is there.", now.Version)
@@ -268,7 +248,7 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 	case !was:
 		return ch, false
 	case present && old.HoldsData:
-		ch.Action, ch.Reason = ActAsk, "Its removal would lose what was made with it: a person must confirm it."
+		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more. What was made with it is lost."
 	case present:
 		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more."
 	default:
@@ -286,7 +266,7 @@ func (w wanted) content() string {
 	if digest == "" {
 		digest = strconv.FormatInt(w.Version, 10)
 	}
-	return digest + "/" + w.Render
+	return digest
 }
 
 func compareThings(a, b thing) int {

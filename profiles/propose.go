@@ -7,48 +7,26 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"ranzen/internal/audit"
 	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 )
 
 // Asked is how a person wants a change to be made. The zero value does it.
 type Asked struct {
-	DryRun  bool          // only say what it would do; the caller rolls back
-	Hash    string        // of the plan that was looked at: another one is refused
-	Rollout string        // "now", "rings", or "" for rings where many tablets are touched
-	Soak    time.Duration // how long a ring must stay good; 0 is DefaultSoak
+	DryRun bool   // only say what it would do; the caller rolls back
+	Hash   string // of the plan that was looked at: another one is refused
+	Unseen bool   // nobody wants to know what it does, so that it is not worked out
 }
 
-// Limits of a change.
-const (
-	// ManyDevices is from how many tablets on a change goes out in rings unless
-	// somebody says otherwise.
-	ManyDevices = 50
-	// DefaultSoak is how long a ring must stay good before the next one opens.
-	DefaultSoak = 5 * time.Minute
-)
-
-// Op is one step of the way back: what a change did, the other way round.
-type Op struct {
-	Do       string `json:"do"` // "assign", "unassign", "publish"
-	Kind     string `json:"kind"`
-	ItemID   string `json:"item_id"`
-	Scope    Scope  `json:"scope"`
-	TenantID string `json:"tenant_id,omitempty"`
-	Exclude  bool   `json:"exclude,omitempty"`
-	Version  int64  `json:"version,omitempty"`
-	By       string `json:"by,omitempty"` // whose wish it was
-}
+// ManyDevices is from how many tablets on a plan warns of their number.
+const ManyDevices = 50
 
 // collector learns what a change touches while it is made.
 type collector struct {
 	ids    map[string]bool
 	things map[thing]bool
-	whole  bool // devices or groups changed: everything wished of them may differ
-	undo   []Op
+	whole  bool     // devices or groups changed: everything wished of them may differ
 	notes  []string // what changes in the wishes themselves, for the hash
 }
 
@@ -67,13 +45,6 @@ func (r *Room) touch(ctx context.Context, th thing) {
 	}
 }
 
-// undoable notes the inverse of what was just done.
-func (r *Room) undoable(ctx context.Context, op Op) {
-	if c := collecting(ctx); c != nil {
-		c.undo = append(c.undo, op)
-	}
-}
-
 // note has a change of the wishes themselves count for the plan's hash.
 func (r *Room) note(ctx context.Context, text string) {
 	if c := collecting(ctx); c != nil {
@@ -84,18 +55,15 @@ func (r *Room) note(ctx context.Context, text string) {
 // Propose makes a change and tells what it does to tablets: before is what
 // everybody else sees, after is what tx sees. Nothing is sent here; what differs
 // is derived again by Reconcile once tx is committed. With DryRun the caller must
-// roll back. What goes out now, unseen, is not worked out: its plan is empty.
+// roll back. What goes out unseen is not worked out: its plan is empty.
 //
-// Faults: those of change; plan.moved, rollout.unknown.
-func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, a Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (Plan, error) {
-	if a.Rollout != "" && a.Rollout != "now" && a.Rollout != "rings" {
-		return Plan{}, fault.New(fault.Invalid, "rollout.unknown", "A change goes out now or in rings, not %q.", a.Rollout).On("rollout")
-	}
+// Faults: those of change; plan.moved.
+func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (Plan, error) {
 	c := &collector{ids: map[string]bool{}, things: map[thing]bool{}}
 	if err := change(context.WithValue(ctx, collectorKey{}, c), tx); err != nil {
 		return Plan{}, err
 	}
-	if a.Rollout == "now" && a.Hash == "" && !a.DryRun {
+	if a.Unseen && a.Hash == "" && !a.DryRun {
 		return Plan{}, nil // nobody asked what it does
 	}
 	p, err := r.preview(ctx, tx, c)
@@ -106,39 +74,7 @@ func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenant
 		return Plan{}, fault.New(fault.Conflict, "plan.moved",
 			"Something changed since the plan was made, so that it would do something else now. Nothing was changed: look at the new plan, then apply that.").On("plan")
 	}
-	if a.DryRun || a.Rollout == "now" || p.reach() == 0 || a.Rollout == "" && p.Devices < ManyDevices {
-		return p, nil
-	}
-	soak := a.Soak
-	if soak == 0 {
-		soak = DefaultSoak
-	}
-	slices.Reverse(c.undo) // last done, first undone
-	p.Rollout, err = r.beginRollout(ctx, tx, by, tenantID, p.title(), p.Changes, c.undo, soak)
-	return p, err
-}
-
-// reach is how many changes something can be sent for.
-func (p Plan) reach() (n int) {
-	for _, c := range p.Changes {
-		if c.Action == ActInstall || c.Action == ActUpdate || c.Action == ActRemove {
-			n++
-		}
-	}
-	return n
-}
-
-func (p Plan) title() string {
-	first := p.Changes[0]
-	text := fmt.Sprintf("%s %s", first.Action, first.Item)
-	kinds := map[string]bool{}
-	for _, c := range p.Changes {
-		kinds[c.Kind+c.ItemID+c.Action] = true
-	}
-	if n := len(kinds) - 1; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return text
+	return p, nil
 }
 
 // hash is the same for the same consequences, whoever works them out and when.

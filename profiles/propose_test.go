@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"ranzen/internal/fault"
@@ -20,7 +21,7 @@ func (w *world) try(change func(ctx context.Context, tx *sqldb.Tx) error) profil
 	w.Helper()
 	var p profiles.Plan
 	err := w.db.Do(w.Context(), func(tx *sqldb.Tx) (err error) {
-		if p, err = w.room.Propose(w.Context(), tx, "user:test", "", profiles.Asked{DryRun: true}, change); err != nil {
+		if p, err = w.room.Propose(w.Context(), tx, profiles.Asked{DryRun: true}, change); err != nil {
 			return err
 		}
 		return errOnlyTried
@@ -35,7 +36,7 @@ func (w *world) try(change func(ctx context.Context, tx *sqldb.Tx) error) profil
 func (w *world) apply(a profiles.Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (p profiles.Plan, err error) {
 	w.Helper()
 	err = w.db.Do(w.Context(), func(tx *sqldb.Tx) (err error) {
-		p, err = w.room.Propose(w.Context(), tx, "user:test", "", a, change)
+		p, err = w.room.Propose(w.Context(), tx, a, change)
 		return err
 	})
 	return p, err
@@ -172,6 +173,49 @@ func TestAnExclusionIsStrongerThanAnyWish(t *testing.T) {
 	})
 }
 
+func TestWhatNeedsSupervisionIsBlockedWithoutIt(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(3)
+		raw := []byte(`<?xml version="1.0"?><plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadIdentifier</key><string>lock</string>
+			<key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.app.lock</string><key>PayloadIdentifier</key><string>lock.1</string>
+			<key>PayloadUUID</key><string>U1</string><key>PayloadVersion</key><integer>1</integer></dict></array></dict></plist>`)
+		w.do(func(tx *sqldb.Tx) error {
+			for i, v := range []any{false, nil} { // not supervised, and not known
+				if _, err := tx.Exec(t.Context(), `UPDATE enrollments SET supervised = ? WHERE id = ?`, v, ids[i]); err != nil {
+					return err
+				}
+			}
+			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "lock", raw)
+			return err
+		})
+		p := w.try(w.assigning(all, "lock"))
+		if len(p.Blocked) != 1 || p.Blocked[0].DeviceID != "d"+ids[0] || actions(p)["install lock"] != 2 {
+			t.Errorf("blocked are %+v, changes %v", p.Blocked, actions(p))
+		}
+		w.assign(all, "lock")
+		w.plan()
+		if s, reason := w.state(ids[0], "profile"); s != "blocked" || !strings.Contains(reason, "supervised") {
+			t.Errorf("it is %s: %s", s, reason)
+		}
+		pad := w.pad(ids[0])
+		pad.session()
+		if count(pad.took, "InstallProfile") != 0 {
+			t.Error("it was sent all the same")
+		}
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE enrollments SET supervised = TRUE WHERE id = ?`, ids[0])
+			if err != nil {
+				return err
+			}
+			return w.room.Mark(t.Context(), tx, ids[0])
+		})
+		w.plan()
+		if s, _ := w.state(ids[0], "profile"); s != "pending" {
+			t.Errorf("supervised now, it is %s", s)
+		}
+	})
+}
+
 // One changed profile of 10,000 tablets must be planned in under a second; what
 // is not touched must not cost.
 func BenchmarkPreviewOfOneChange(b *testing.B) {
@@ -202,7 +246,7 @@ func benchmarkPreview(b *testing.B, db *sqldb.DB, fleet, touched int) {
 		return w.schools.AddToGroup(b.Context(), tx, "user:test", g.ID, devices...)
 	})
 	w.addWiFi("wlan", "v0")
-	_, err := w.apply(profiles.Asked{Rollout: "now"}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
+	_, err := w.apply(profiles.Asked{Unseen: true}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
 	w.must(err)
 	w.plan()
 	raw, err := w.room.BuildWiFi(profiles.WiFi{SSID: "v1", Password: "correct horse", AutoJoin: true})

@@ -86,8 +86,8 @@ func saveProfile(ctx context.Context, tx *sqldb.Tx, p profileRow, fresh bool) er
 }
 
 func insertVersion(ctx context.Context, tx *sqldb.Tx, p profileRow, payloadUUID, traits string, sealed []byte, by string, now time.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO profile_versions (profile_id, version, payload_uuid, summary, traits, content, created_by, created_at, published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.ID, p.Version, payloadUUID, p.Summary, traits, sealed, by, sqldb.At(now), sqldb.At(now))
+	_, err := tx.Exec(ctx, `INSERT INTO profile_versions (profile_id, version, payload_uuid, summary, traits, content, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.ID, p.Version, payloadUUID, p.Summary, traits, sealed, by, sqldb.At(now))
 	return err
 }
 

@@ -3,7 +3,6 @@ package profiles
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,16 +29,11 @@ type itemRow struct {
 	Failures     int64      `db:"failures"`
 	RetryAt      sqldb.Time `db:"retry_at"`
 	UpdatedAt    sqldb.Time `db:"updated_at"`
-	// Which values of variables it is, was sent and was seen with.
-	DesiredRender  string `db:"desired_render"`
-	SentRender     string `db:"sent_render"`
-	ObservedRender string `db:"observed_render"`
-	Beside         *int64 `db:"beside"` // an older version that stands beside under another identifier
 }
 
 func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
-const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, desired_render, sent_render, observed_render, beside`
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at`
 
 func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []itemRow, err error) {
 	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?)`, enrollmentIDs)
@@ -76,16 +70,15 @@ func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
 	for len(rows) > 0 {
 		part := rows[:min(chunk, len(rows))]
 		rows = rows[len(part):]
-		args := make([]any, 0, 19*len(part))
+		args := make([]any, 0, 15*len(part))
 		for _, r := range part {
-			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.DesiredRender, r.SentRender, r.ObservedRender, r.Beside)
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt)
 		}
-		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
 			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
 				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
-				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at,
-				desired_render = excluded.desired_render, sent_render = excluded.sent_render, observed_render = excluded.observed_render, beside = excluded.beside`, args...)
+				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at`, args...)
 		if err != nil {
 			return err
 		}
@@ -119,14 +112,14 @@ type wishRow struct {
 	ScopeKind string `db:"scope_kind"`
 	ScopeID   string `db:"scope_id"`
 	Exclude   bool   `db:"exclude"`
-	Version   int64  `db:"version"` // 0: none is published
+	Version   int64  `db:"version"`
 	Name      string `db:"name"`
 	Traits    string `db:"traits"`
 	HoldsData bool   `db:"holds_data"`
 }
 
 const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, a.exclude,
-		COALESCE(p.version, x.version, 0) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
+		COALESCE(p.version, 1) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 	LEFT JOIN profile_versions v ON v.profile_id = p.id AND v.version = p.version
 	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
@@ -141,69 +134,6 @@ func wishesFor(ctx context.Context, q sqldb.Queryer, itemIDs []string) (rows []w
 		rows = append(rows, some...)
 	}
 	return rows, nil
-}
-
-// heldRow is an item that a roll-out has not reached on a tablet.
-type heldRow struct {
-	EnrollmentID string `db:"enrollment_id"`
-	Kind         string `db:"item_kind"`
-	ItemID       string `db:"item_id"`
-	Before       *int64 `db:"before"`
-}
-
-// heldBack gives, oldest roll-out last, what tablets wait for; most of the time
-// there is no roll-out, and one cheap statement says so.
-func heldBack(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []heldRow, err error) {
-	var n int
-	if err := q.Get(ctx, &n, `SELECT COUNT(*) FROM rollouts WHERE state IN ('running', 'paused', 'halted')`); err != nil {
-		return nil, fmt.Errorf("find roll-outs: %w", err)
-	}
-	if n == 0 {
-		return nil, nil
-	}
-	for part := range slices.Chunk(enrollmentIDs, chunk) {
-		var some []heldRow
-		err := q.Select(ctx, &some, `SELECT d.enrollment_id, d.item_kind, d.item_id, d.before FROM rollout_devices d JOIN rollouts r ON r.id = d.rollout_id
-			WHERE d.enrollment_id IN (?) AND r.state IN ('running', 'paused', 'halted') AND d.ring > r.ring ORDER BY r.id DESC`, part)
-		if err != nil {
-			return nil, fmt.Errorf("read roll-outs: %w", err)
-		}
-		rows = append(rows, some...)
-	}
-	return rows, nil
-}
-
-// olderVersions gives the versions that tablets keep until a roll-out reaches
-// them, by thing.item.
-func olderVersions(ctx context.Context, q sqldb.Queryer, held []heldRow) (map[string]wanted, error) {
-	ids := map[string]bool{}
-	for _, h := range held {
-		if h.Kind == kindProfile && h.Before != nil {
-			ids[h.ItemID] = true
-		}
-	}
-	out := map[string]wanted{}
-	for part := range slices.Chunk(slices.Sorted(maps.Keys(ids)), chunk) {
-		var rows []struct {
-			ID      string `db:"profile_id"`
-			Version int64  `db:"version"`
-			Name    string `db:"name"`
-			Owner   string `db:"tenant_id"`
-			Traits  string `db:"traits"`
-		}
-		err := q.Select(ctx, &rows, `SELECT v.profile_id, v.version, p.name, p.tenant_id, v.traits FROM profile_versions v JOIN profiles p ON p.id = v.profile_id WHERE v.profile_id IN (?)`, part)
-		if err != nil {
-			return nil, fmt.Errorf("read versions: %w", err)
-		}
-		for _, row := range rows {
-			t, err := readTraits(row.Traits)
-			if err != nil {
-				return nil, err
-			}
-			out[thing{kindProfile, row.ID}.item(row.Version)] = wanted{Version: row.Version, Name: row.Name, Owner: row.Owner, Traits: &t}
-		}
-	}
-	return out, nil
 }
 
 // wishes are the assignments to all, and those to the scopes of these devices:

@@ -13,21 +13,16 @@ import (
 // Traits is what planning must know of a version's content, so that nobody opens
 // what is sealed to compare wishes. It holds no secret.
 type Traits struct {
-	Types        []string       `json:"types"`                  // PayloadType of each payload
-	SSIDs        []string       `json:"ssids,omitempty"`        // networks it lets a tablet join
-	Variables    []string       `json:"variables,omitempty"`    // names of the values it is filled with
-	Restrictions map[string]any `json:"restrictions,omitempty"` // keys of com.apple.applicationaccess
-	Needs        []Need         `json:"needs,omitempty"`
-	Digest       string         `json:"digest,omitempty"` // of the content without its PayloadUUID: the same content, the same plan
+	Types  []string `json:"types"`           // PayloadType of each payload
+	SSIDs  []string `json:"ssids,omitempty"` // networks it lets a tablet join
+	Needs  []Need   `json:"needs,omitempty"`
+	Digest string   `json:"digest,omitempty"` // of the content without its PayloadUUID: the same content, the same plan
 }
 
 // Need is a part of a profile that not every tablet can honour.
 type Need struct {
-	Path       string `json:"path"` // "com.apple.homescreenlayout" or "com.apple.wifi.managed/EnableIPv6"
-	MinOS      string `json:"min_os,omitempty"`
-	RemovedOS  string `json:"removed_os,omitempty"` // from this release on it does nothing
+	Path       string `json:"path"` // "com.apple.homescreenlayout"
 	Supervised bool   `json:"supervised,omitempty"`
-	Whole      bool   `json:"whole,omitempty"` // the payload cannot work at all, so that the profile is not sent
 }
 
 func readTraits(text string) (f Traits, err error) {
@@ -64,13 +59,12 @@ func traitsOf(doc map[string]any) Traits {
 	list, _ := doc["PayloadContent"].([]any)
 	for _, v := range list {
 		p, _ := v.(map[string]any)
-		switch p["PayloadType"] {
-		case "com.apple.wifi.managed":
-			if ssid, _ := p["SSID_STR"].(string); ssid != "" {
-				f.SSIDs = append(f.SSIDs, mdm.Clean(ssid))
-			}
-		case "com.apple.applicationaccess":
-			f.Restrictions = restrictionsOf(p, f.Restrictions)
+		kind, _ := p["PayloadType"].(string)
+		if supervisedOnly(kind) {
+			f.Needs = append(f.Needs, Need{Path: kind, Supervised: true})
+		}
+		if ssid, _ := p["SSID_STR"].(string); ssid != "" && kind == "com.apple.wifi.managed" {
+			f.SSIDs = append(f.SSIDs, mdm.Clean(ssid))
 		}
 	}
 	sort.Strings(f.SSIDs)
@@ -78,18 +72,13 @@ func traitsOf(doc map[string]any) Traits {
 	return f
 }
 
-// restrictionsOf takes the plain values of a restrictions payload: no
-// restriction of Apple's holds a secret.
-func restrictionsOf(p map[string]any, into map[string]any) map[string]any {
-	for k, v := range p {
-		switch k {
-		case "PayloadType", "PayloadIdentifier", "PayloadUUID", "PayloadVersion", "PayloadDisplayName", "PayloadDescription", "PayloadOrganization":
-			continue
-		}
-		if into == nil {
-			into = map[string]any{}
-		}
-		into[mdm.Clean(k)] = v
+// supervisedOnly are payloads that do nothing on an iPad that is not supervised.
+// Source: Apple, device-management, mdm/profiles: supervised under supportedOS.
+func supervisedOnly(payloadType string) bool {
+	switch payloadType {
+	case "com.apple.SetupAssistant.managed", "com.apple.app.lock", "com.apple.homescreenlayout", "com.apple.notificationsettings",
+		"com.apple.profileRemovalPassword", "com.apple.proxy.http.global", "com.apple.shareddeviceconfiguration":
+		return true
 	}
-	return into
+	return false
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
@@ -18,13 +16,11 @@ type wanted struct {
 	Owner     string  // tenant whose it is; "": the provider's
 	Traits    *Traits // of the version; shared, not to be changed
 	HoldsData bool    // an app whose removal loses what was made with it
-	Render    string  // of the values of its variables; "" where it has none
 	Blocked   string  // why it cannot be there, in words
 }
 
 // wishesOf tells what is wished of tablets, set-wise: included by an assignment,
-// excluded by none, published, and as long as a roll-out has not reached a tablet
-// what was wished before. only limits it to some items, nil is all. Tablets that
+// and excluded by none. only limits it to some items, nil is all. Tablets that
 // facts does not know have no entry: nothing wished is not the same as not known.
 func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]DeviceFacts, scopes map[string][]schools.Scope, only map[thing]bool) (map[string]map[thing]wanted, error) {
 	rows, err := r.wishRows(ctx, q, scopes, only)
@@ -38,9 +34,6 @@ func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]D
 	out := make(map[string]map[thing]wanted, len(facts))
 	for id, f := range facts {
 		out[id] = wishedIn(scopes[f.DeviceID], byScope, known)
-	}
-	if err := r.overlay(ctx, q, out, known, only); err != nil {
-		return nil, err
 	}
 	for id, wish := range out {
 		for th, w := range wish {
@@ -98,7 +91,7 @@ func wishedIn(in []schools.Scope, byScope map[Scope][]wishRow, known items) map[
 			case w.TenantID != "" && w.TenantID != tenant: // a tenant's profile never reaches another's tablets
 			case w.Exclude:
 				not[th] = true
-			case w.Version > 0: // 0: nothing of it is published
+			default:
 				wish[th] = known[th]
 			}
 		}
@@ -109,72 +102,13 @@ func wishedIn(in []schools.Scope, byScope map[Scope][]wishRow, known items) map[
 	return wish
 }
 
-// overlay puts what was wished before in the place of changes whose roll-out has
-// not reached a tablet.
-func (r *Room) overlay(ctx context.Context, q sqldb.Queryer, wishes map[string]map[thing]wanted, known items, only map[thing]bool) error {
-	ids := make([]string, 0, len(wishes))
-	for id := range wishes {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	held, err := heldBack(ctx, q, ids)
-	if err != nil || len(held) == 0 {
-		return err
-	}
-	older, err := olderVersions(ctx, q, held)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		th := thing{h.Kind, h.ItemID}
-		if only != nil && !only[th] {
-			continue
-		}
-		if h.Before == nil {
-			delete(wishes[h.EnrollmentID], th)
-			continue
-		}
-		w, met := older[th.item(*h.Before)]
-		if !met {
-			w = known[th]
-			w.Version = *h.Before
-		}
-		wishes[h.EnrollmentID][th] = w
-	}
-	return nil
-}
-
 // unable tells why a tablet cannot have a profile at all; what is not known of
 // the tablet does not keep it away.
 func unable(needs []Need, f DeviceFacts) string {
 	for _, n := range needs {
-		switch {
-		case !n.Whole:
-		case n.Supervised && f.Supervised != nil && !*f.Supervised:
+		if n.Supervised && f.Supervised != nil && !*f.Supervised {
 			return fmt.Sprintf("The iPad is not supervised, and %s works on supervised ones only. Supervision begins with an erase.", n.Path)
-		case n.MinOS != "" && f.OSVersion != "" && olderOS(f.OSVersion, n.MinOS):
-			return fmt.Sprintf("The iPad has iPadOS %s, and %s needs %s. Update it.", f.OSVersion, n.Path, n.MinOS)
-		case n.RemovedOS != "" && f.OSVersion != "" && !olderOS(f.OSVersion, n.RemovedOS):
-			return fmt.Sprintf("iPadOS %s does not know %s any more, which went with %s.", f.OSVersion, n.Path, n.RemovedOS)
 		}
 	}
 	return ""
-}
-
-// olderOS compares releases such as "17.6.1" number by number.
-func olderOS(a, b string) bool {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range max(len(x), len(y)) {
-		var m, n int
-		if i < len(x) {
-			m, _ = strconv.Atoi(x[i])
-		}
-		if i < len(y) {
-			n, _ = strconv.Atoi(y[i])
-		}
-		if m != n {
-			return m < n
-		}
-	}
-	return false
 }

@@ -63,7 +63,7 @@ func (s *Server) apiAssignments(api huma.API) {
 					return planned{}, err
 				}
 				n := 0
-				p, err := s.propose(ctx, tx, by, tenant, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+				p, err := s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 					n, err = do(ctx, tx, by, tenant, in.Body.Names, scope)
 					return err
 				})

@@ -55,7 +55,7 @@ func (s *Server) apiDocument(api huma.API) {
 			if err != nil {
 				return out, err
 			}
-			out.planned, err = s.propose(ctx, tx, by, tenant, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+			out.planned, err = s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
 				out.Edits, err = s.Profiles.ApplyDocument(ctx, tx, by, tenant, in.Body, scoper{s}, in.RemoveAll)
 				return err
 			})

@@ -62,7 +62,7 @@ type tagging struct {
 func (s *Server) apiPlaces(api huma.API) {
 	write(s, api, operation{http.MethodPost, "/devices/{device}/place", "placeDevice", auth.Change, "Say where a device belongs; what is left out stays", "world", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *placing) (out placed, err error) {
-			p, err := s.propose(ctx, tx, by, own(ctx), &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+			p, err := s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
 				out.Device, err = s.changed(ctx, tx, in.Device, func(d schools.Device) error {
 					p, err := s.position(ctx, tx, d, in)
 					if err != nil {

@@ -24,14 +24,15 @@ type appDoc struct {
 type AppAddCmd struct {
 	Remote
 	ForTenant
-	Name     string `required:"" placeholder:"N" help:"Name to assign it by."`
-	AdamID   string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
-	BundleID string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
+	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
+	AdamID    string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
+	BundleID  string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
+	HoldsData bool   `help:"It keeps what children make with it only on the iPad: plans warn before it is removed."`
 }
 
 // Run adds the app.
 func (c *AppAddCmd) Run(ctx context.Context, e env) error {
-	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID}
+	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID, "holds_data": c.HoldsData}
 	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", c.into(body), nil) },
 		func(api *client) {
 			api.line("App %s is known. Assign it with: ranzen assign %s --to SCOPE", c.Name, c.Name)

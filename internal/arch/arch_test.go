@@ -38,7 +38,7 @@ func owners() map[string]string {
 		"certs":             "ca_keys certificates challenges crl refusals push_certificates ade_tokens",
 		"internal/commands": "commands answers push_targets",
 		"enroll":            "links enrollments contacts inventory locations ade_sync ade_devices ade_profiles ade_profile_uuids ade_wishes ade_visits holds",
-		"profiles":          "profiles profile_versions apps assignments marks device_items observations rollouts rollout_devices secrets",
+		"profiles":          "profiles profile_versions apps assignments marks device_items observations secrets",
 		"server":            "idempotency leases",
 	} {
 		for table := range strings.FieldsSeq(tables) {
@@ -81,7 +81,7 @@ func fences() map[string][]string {
 		"golang.org/x/crypto":                 {"certs", "internal/sim/tablet"},
 		"golang.org/x/net":                    {"internal/apple/push", "internal/sim/apple"},
 		"golang.org/x/term":                   {"cmd/ranzen"},
-		"gopkg.in/yaml.v3":                    {"internal/mdm/gen"},
+		"gopkg.in/yaml.v3":                    {"internal/mdm/gen", "cmd/ranzen"},
 		"modernc.org/sqlite":                  {"internal/sqldb"},
 	}
 }
