@@ -141,7 +141,14 @@ func (s *stage) setUp(signed []byte) (a enroll.SetUpAnswer, err error) {
 // arrives goes from Setup Assistant to the first TokenUpdate.
 func (s *stage) arrives(d *tablet) {
 	s.t.Helper()
-	a, err := s.setUp(s.info(d, "18.6"))
+	s.arrivesWith(d, "18.6")
+}
+
+// arrivesWith lets a tablet come a second time within the second that its
+// signature tells: another iPadOS makes another signature.
+func (s *stage) arrivesWith(d *tablet, osVersion string) {
+	s.t.Helper()
+	a, err := s.setUp(s.info(d, osVersion))
 	if err != nil {
 		s.t.Fatal(err)
 	}
