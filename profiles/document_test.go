@@ -51,7 +51,7 @@ func (w *world) export() profiles.Document {
 func (w *world) applying(d profiles.Document, removeAll bool) ([]profiles.Edit, profiles.Plan, error) {
 	w.Helper()
 	var edits []profiles.Edit
-	p, err := w.apply(profiles.Asked{Unseen: true}, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+	p, err := w.apply(profiles.Asked{}, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 		edits, err = w.room.ApplyDocument(ctx, tx, "user:test", "", d, plainScopes{w}, removeAll)
 		return err
 	})

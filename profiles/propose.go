@@ -16,10 +16,10 @@ import (
 type Asked struct {
 	DryRun bool   // only say what it would do; the caller rolls back
 	Hash   string // of the plan that was looked at: another one is refused
-	Unseen bool   // nobody wants to know what it does, so that it is not worked out
 }
 
-// ManyDevices is from how many tablets on a plan warns of their number.
+// ManyDevices is from how many tablets on a change is large: its plan warns of
+// their number, and is worked out only when it is asked for.
 const ManyDevices = 50
 
 // collector learns what a change touches while it is made.
@@ -55,7 +55,7 @@ func (r *Room) note(ctx context.Context, text string) {
 // Propose makes a change and tells what it does to tablets: before is what
 // everybody else sees, after is what tx sees. Nothing is sent here; what differs
 // is derived again by Reconcile once tx is committed. With DryRun the caller must
-// roll back. What goes out unseen is not worked out: its plan is empty.
+// roll back. The plan of a large change that nobody asked for is empty.
 //
 // Faults: those of change; plan.moved.
 func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (Plan, error) {
@@ -63,8 +63,8 @@ func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(c
 	if err := change(context.WithValue(ctx, collectorKey{}, c), tx); err != nil {
 		return Plan{}, err
 	}
-	if a.Unseen && a.Hash == "" && !a.DryRun {
-		return Plan{}, nil // nobody asked what it does
+	if len(c.ids) >= ManyDevices && a.Hash == "" && !a.DryRun {
+		return Plan{}, nil // nobody asked, and it would take longer than the change
 	}
 	p, err := r.preview(ctx, tx, c)
 	if err != nil {

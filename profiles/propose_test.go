@@ -246,7 +246,7 @@ func benchmarkPreview(b *testing.B, db *sqldb.DB, fleet, touched int) {
 		return w.schools.AddToGroup(b.Context(), tx, "user:test", g.ID, devices...)
 	})
 	w.addWiFi("wlan", "v0")
-	_, err := w.apply(profiles.Asked{Unseen: true}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
+	_, err := w.apply(profiles.Asked{}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
 	w.must(err)
 	w.plan()
 	raw, err := w.room.BuildWiFi(profiles.WiFi{SSID: "v1", Password: "correct horse", AutoJoin: true})

@@ -53,14 +53,14 @@ func (s *Server) apiAssignments(api huma.API) {
 		})
 	set := func(path, id, summary string, do func(context.Context, *sqldb.Tx, audit.Actor, string, []string, profiles.Scope) (int, error)) {
 		write(s, api, operation{http.MethodPost, path, id, auth.Change, summary, "assignments", false},
-			func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wish) (planned, error) {
+			func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wish) (Planned, error) {
 				tenant, err := s.asTenant(ctx, tx, in.Body.Tenant)
 				if err != nil {
-					return planned{}, err
+					return Planned{}, err
 				}
 				scope, err := s.scope(ctx, tx, tenant, in.Body.To)
 				if err != nil {
-					return planned{}, err
+					return Planned{}, err
 				}
 				n := 0
 				p, err := s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) (err error) {

@@ -20,7 +20,7 @@ const documentPath = "/document"
 
 // applied is what a document changes, in what is wished and on devices.
 type applied struct {
-	planned
+	Planned
 	Edits []profiles.Edit `json:"edits" doc:"What it changes in what is wished"`
 }
 
@@ -55,7 +55,7 @@ func (s *Server) apiDocument(api huma.API) {
 			if err != nil {
 				return out, err
 			}
-			out.planned, err = s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+			out.Planned, err = s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
 				out.Edits, err = s.Profiles.ApplyDocument(ctx, tx, by, tenant, in.Body, scoper{s}, in.RemoveAll)
 				return err
 			})

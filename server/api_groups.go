@@ -54,6 +54,7 @@ func (s *Server) mine(ctx context.Context, q sqldb.Queryer, in *OneGroup) (schoo
 
 type members struct {
 	OneGroup
+	Wanting
 	Body struct {
 		Devices []string `json:"devices" minItems:"1" maxItems:"500" doc:"Serial numbers, asset tags, UDIDs or ids"`
 	}
@@ -95,12 +96,12 @@ func (s *Server) apiGroups(api huma.API) {
 			return nothing{}, s.Schools.RemoveGroup(ctx, tx, by, g.ID)
 		})
 	write(s, api, operation{http.MethodPost, "/groups/{group}/add", "addToGroup", auth.Change, "Put devices into a group, all or none", "groups", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (nothing, error) {
-			return nothing{}, s.change(ctx, tx, by, in, s.Schools.AddToGroup)
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (Planned, error) {
+			return s.change(ctx, tx, by, in, s.Schools.AddToGroup)
 		})
 	write(s, api, operation{http.MethodPost, "/groups/{group}/drop", "dropFromGroup", auth.Change, "Take devices out of a group, all or none", "groups", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (nothing, error) {
-			return nothing{}, s.change(ctx, tx, by, in, s.Schools.DropFromGroup)
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (Planned, error) {
+			return s.change(ctx, tx, by, in, s.Schools.DropFromGroup)
 		})
 }
 
@@ -119,21 +120,23 @@ func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string
 }
 
 // change moves devices in or out of a group.
-func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members, do func(context.Context, *sqldb.Tx, audit.Actor, string, ...string) error) error {
+func (s *Server) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members, do func(context.Context, *sqldb.Tx, audit.Actor, string, ...string) error) (Planned, error) {
 	g, err := s.mine(ctx, tx, &in.OneGroup)
 	if err != nil {
-		return err
+		return Planned{}, err
 	}
 	ids := make([]string, len(in.Body.Devices))
 	for i, ref := range in.Body.Devices {
 		if ids[i], err = s.views.Resolve(ctx, tx, own(ctx), ref); err != nil {
-			return err
+			return Planned{}, err
 		}
 	}
-	if err := do(ctx, tx, by, g.ID, ids...); err != nil {
-		return err
-	}
-	return s.moved(ctx, tx, ids...)
+	return s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := do(ctx, tx, by, g.ID, ids...); err != nil {
+			return err
+		}
+		return s.moved(ctx, tx, ids...)
+	})
 }
 
 // moved has devices planned anew that changed place, class or group: what they

@@ -15,7 +15,8 @@ import (
 	"ranzen/profiles"
 )
 
-type profile struct {
+// Profile is a configuration profile.
+type Profile struct {
 	ID         string    `json:"id"`
 	Tenant     string    `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
 	Name       string    `json:"name"`
@@ -26,8 +27,14 @@ type profile struct {
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
-func profileOf(p profiles.Profile, codes map[string]string) profile {
-	return profile{p.ID, codes[p.TenantID], p.Name, p.Identifier, p.Version, p.Payloads, p.CreatedAt, p.UpdatedAt}
+// saved is a profile as it is now, and what its new version does to devices.
+type saved struct {
+	Profile
+	Plan profiles.Plan `json:"plan"`
+}
+
+func profileOf(p profiles.Profile, codes map[string]string) Profile {
+	return Profile{p.ID, codes[p.TenantID], p.Name, p.Identifier, p.Version, p.Payloads, p.CreatedAt, p.UpdatedAt}
 }
 
 type oneProfile struct {
@@ -37,20 +44,20 @@ type oneProfile struct {
 
 func (s *Server) apiProfiles(api huma.API) {
 	read(s, api, operation{http.MethodGet, "/profiles", "listProfiles", auth.Look, "List the profiles", "profiles", false},
-		func(ctx context.Context, in *PagedOf) (list[profile], error) {
+		func(ctx context.Context, in *PagedOf) (list[Profile], error) {
 			tenant, codes, err := s.speaks(ctx, s.DB, in.Tenant)
 			if err != nil {
-				return list[profile]{}, err
+				return list[Profile]{}, err
 			}
 			ps, err := s.Profiles.Profiles(ctx, s.DB, tenant)
-			one := func(p profiles.Profile) profile { return profileOf(p, codes) }
-			return few(&in.Paged, mapped(ps, one), func(p profile) string { return p.ID }), err
+			one := func(p profiles.Profile) Profile { return profileOf(p, codes) }
+			return few(&in.Paged, mapped(ps, one), func(p Profile) string { return p.ID }), err
 		})
 	read(s, api, operation{http.MethodGet, "/profiles/{profile}", "getProfile", auth.Look, "Show a profile, without its secrets", "profiles", false},
-		func(ctx context.Context, in *oneProfile) (profile, error) {
+		func(ctx context.Context, in *oneProfile) (Profile, error) {
 			tenant, codes, err := s.speaks(ctx, s.DB, in.Tenant)
 			if err != nil {
-				return profile{}, err
+				return Profile{}, err
 			}
 			p, err := s.Profiles.ProfileByName(ctx, s.DB, tenant, in.Profile.text)
 			return profileOf(p, codes), err
@@ -65,12 +72,13 @@ func (s *Server) apiProfiles(api huma.API) {
 		})
 	type upload struct {
 		OfTenant
+		Wanting
 		Name    string `query:"name" maxLength:"255" doc:"Default: its PayloadDisplayName"`
 		RawBody []byte `contentType:"application/x-apple-aspen-config"`
 	}
 	write(s, api, operation{http.MethodPost, "/profiles", "addProfile", auth.Change, "Take a .mobileconfig; the same name again is a new version", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *upload) (profile, error) {
-			return s.addProfile(ctx, tx, by, in.Tenant, in.Name, in.RawBody, nil)
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *upload) (saved, error) {
+			return s.addProfile(ctx, tx, by, &in.Wanting, in.Tenant, in.Name, in.RawBody, nil)
 		})
 	s.apiBuilders(api)
 	s.apiApps(api)
@@ -88,21 +96,27 @@ func (s *Server) speaks(ctx context.Context, q sqldb.Queryer, asked string) (ten
 }
 
 // addProfile takes what was uploaded or built, unless building failed.
-func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, asked, name string, raw []byte, failed error) (profile, error) {
+func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w *Wanting, asked, name string, raw []byte, failed error) (out saved, err error) {
 	if failed != nil {
-		return profile{}, failed
+		return out, failed
 	}
 	tenant, codes, err := s.speaks(ctx, tx, asked)
 	if err != nil {
-		return profile{}, err
+		return out, err
 	}
-	p, err := s.Profiles.AddProfile(ctx, tx, by, tenant, name, raw)
-	return profileOf(p, codes), err
+	p, err := s.propose(ctx, tx, w, func(ctx context.Context, tx *sqldb.Tx) error {
+		p, err := s.Profiles.AddProfile(ctx, tx, by, tenant, name, raw)
+		out.Profile = profileOf(p, codes)
+		return err
+	})
+	out.Plan = p.Plan
+	return out, err
 }
 
 // apiBuilders make profiles of what people mean.
 func (s *Server) apiBuilders(api huma.API) {
 	type wifi struct {
+		Wanting
 		Body struct {
 			Name       string `json:"name" maxLength:"255"`
 			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -115,15 +129,16 @@ func (s *Server) apiBuilders(api huma.API) {
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/profiles/wifi", "addWiFi", auth.Change, "Make a Wi-Fi profile", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wifi) (profile, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wifi) (saved, error) {
 			b := in.Body
 			raw, err := s.Profiles.BuildWiFi(profiles.WiFi{
 				SSID: b.SSID, Password: fault.Secret(b.Password), Security: b.Security, Hidden: b.Hidden,
 				AutoJoin: b.AutoJoin == nil || *b.AutoJoin, DisableMACRandomization: b.DisableMAC,
 			})
-			return s.addProfile(ctx, tx, by, b.Tenant, b.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Wanting, b.Tenant, b.Name, raw, err)
 		})
 	type restrictions struct {
+		Wanting
 		Body struct {
 			Name         string         `json:"name" maxLength:"255"`
 			Tenant       string         `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -131,11 +146,12 @@ func (s *Server) apiBuilders(api huma.API) {
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/profiles/restrictions", "addRestrictions", auth.Change, "Make a profile of restrictions", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *restrictions) (profile, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *restrictions) (saved, error) {
 			raw, err := s.Profiles.BuildRestrictions(in.Body.Restrictions)
-			return s.addProfile(ctx, tx, by, in.Body.Tenant, in.Body.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Wanting, in.Body.Tenant, in.Body.Name, raw, err)
 		})
 	type webclip struct {
+		Wanting
 		Body struct {
 			Name       string `json:"name" maxLength:"255"`
 			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -147,12 +163,13 @@ func (s *Server) apiBuilders(api huma.API) {
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/profiles/webclip", "addWebClip", auth.Change, "Make a profile that puts a web address on the home screen", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *webclip) (profile, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *webclip) (saved, error) {
 			b := in.Body
 			raw, err := s.Profiles.BuildWebClip(profiles.WebClip{Label: b.Label, URL: b.URL, Icon: b.Icon, FullScreen: b.FullScreen, Removable: b.Removable})
-			return s.addProfile(ctx, tx, by, b.Tenant, b.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Wanting, b.Tenant, b.Name, raw, err)
 		})
 	type trusted struct {
+		Wanting
 		Body struct {
 			Name        string `json:"name" maxLength:"255"`
 			Tenant      string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -160,9 +177,9 @@ func (s *Server) apiBuilders(api huma.API) {
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/profiles/certificate", "addCertificate", auth.Change, "Make a profile that lets iPads trust a certificate", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *trusted) (profile, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *trusted) (saved, error) {
 			raw, err := s.Profiles.BuildCertificate(in.Body.Certificate)
-			return s.addProfile(ctx, tx, by, in.Body.Tenant, in.Body.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Wanting, in.Body.Tenant, in.Body.Name, raw, err)
 		})
 }
 

@@ -32,14 +32,28 @@ type profileDoc struct {
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
-func tellProfile(p *profileDoc) func(api *client) {
-	return func(api *client) { api.line("Profile %s is there in version %s.", p.Name, fmt.Sprint(p.Version)) }
+// savedDoc is a profile, and what its new version does.
+type savedDoc struct {
+	profileDoc
+	Plan planDoc `json:"plan"`
+}
+
+func tellProfile(asked Planning, p *savedDoc) func(api *client) {
+	return func(api *client) {
+		if asked.DryRun {
+			api.plan(p.Plan)
+			return
+		}
+		api.line("Profile %s is there in version %s.", p.Name, fmt.Sprint(p.Version))
+		api.planned(p.Plan)
+	}
 }
 
 // ProfileAddCmd is `ranzen profile add`.
 type ProfileAddCmd struct {
 	Remote
 	ForTenant
+	Planning
 	File string `arg:"" help:"A .mobileconfig: XML or binary, signed or not. - is standard input."`
 	Name string `placeholder:"N" help:"Name to assign it by. Default: its PayloadDisplayName."`
 }
@@ -54,16 +68,20 @@ func (c *ProfileAddCmd) Run(ctx context.Context, e env) error {
 	if c.Name != "" {
 		q.Set("name", c.Name)
 	}
-	var p profileDoc
+	for k, v := range c.planning() {
+		q[k] = v
+	}
+	var p savedDoc
 	return c.do(e, func(api *client) error {
 		return api.post(ctx, withQuery("/profiles", q), upload{"application/x-apple-aspen-config", b}, &p)
-	}, tellProfile(&p))
+	}, tellProfile(c.Planning, &p))
 }
 
 // ProfileWiFiCmd is `ranzen profile wifi`.
 type ProfileWiFiCmd struct {
 	Remote
 	ForTenant
+	Planning
 	Name         string `required:"" placeholder:"N" help:"Name to assign it by."`
 	SSID         string `required:"" name:"ssid" placeholder:"S" help:"Name of the network."`
 	PasswordFile string `placeholder:"F" help:"File whose only line is the password; - is standard input. Else it is asked for."`
@@ -92,8 +110,10 @@ func (c *ProfileWiFiCmd) Run(ctx context.Context, e env) error {
 		}
 		body["password"] = pass
 	}
-	var p profileDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/wifi", c.into(body), &p) }, tellProfile(&p))
+	var p savedDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery("/profiles/wifi", c.planning()), c.into(body), &p)
+	}, tellProfile(c.Planning, &p))
 }
 
 func (e env) password(file string) (string, error) {
@@ -109,6 +129,7 @@ func (e env) password(file string) (string, error) {
 type ProfileRestrictionsCmd struct {
 	Remote
 	ForTenant
+	Planning
 	Name string            `required:"" placeholder:"N" help:"Name to assign it by."`
 	Set  map[string]string `placeholder:"KEY=VALUE" help:"One of Apple's restriction keys: allowCamera=false. May be there many times."`
 	File string            `placeholder:"FILE" help:"Restrictions as one JSON object."`
@@ -132,9 +153,11 @@ func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
 	if len(keys) == 0 {
 		return usagef("Say what is restricted: --set allowCamera=false, or --file FILE.")
 	}
-	var p profileDoc
+	var p savedDoc
 	body := map[string]any{"name": c.Name, "restrictions": keys}
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/restrictions", c.into(body), &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery("/profiles/restrictions", c.planning()), c.into(body), &p)
+	}, tellProfile(c.Planning, &p))
 }
 
 // valueOf reads true, false, numbers, and else text.
@@ -152,6 +175,7 @@ func valueOf(s string) any {
 type ProfileWebClipCmd struct {
 	Remote
 	ForTenant
+	Planning
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
 	Label     string `required:"" placeholder:"TEXT" help:"What stands below the icon."`
 	URL       string `required:"" name:"url" placeholder:"URL" help:"The address it opens."`
@@ -170,14 +194,17 @@ func (c *ProfileWebClipCmd) Run(ctx context.Context, e env) error {
 		}
 		body["icon"] = b
 	}
-	var p profileDoc
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/webclip", c.into(body), &p) }, tellProfile(&p))
+	var p savedDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery("/profiles/webclip", c.planning()), c.into(body), &p)
+	}, tellProfile(c.Planning, &p))
 }
 
 // ProfileCertificateCmd is `ranzen profile certificate`.
 type ProfileCertificateCmd struct {
 	Remote
 	ForTenant
+	Planning
 	Name string `required:"" placeholder:"N" help:"Name to assign it by."`
 	File string `arg:"" help:"The certificate, PEM or DER."`
 }
@@ -188,9 +215,11 @@ func (c *ProfileCertificateCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	var p profileDoc
+	var p savedDoc
 	body := map[string]any{"name": c.Name, "certificate": b}
-	return c.do(e, func(api *client) error { return api.post(ctx, "/profiles/certificate", c.into(body), &p) }, tellProfile(&p))
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery("/profiles/certificate", c.planning()), c.into(body), &p)
+	}, tellProfile(c.Planning, &p))
 }
 
 // ProfileListCmd is `ranzen profile list`.

@@ -130,13 +130,22 @@ type GroupAddCmd struct {
 	ForTenant
 	Name string `arg:"" help:"The group's name."`
 	Many
+	Planning
 }
 
 // Run adds all or none.
 func (c *GroupAddCmd) Run(ctx context.Context, e env) error {
+	var doc planDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery(at("groups", c.Name, "add"), c.query()), map[string]any{"devices": c.IDs}, nil)
-	}, func(api *client) { api.line("%s now in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
+		return api.post(ctx, withQuery(at("groups", c.Name, "add"), document(c.query(), c.Planning, false)), map[string]any{"devices": c.IDs}, &doc)
+	}, func(api *client) {
+		if c.DryRun {
+			api.plan(doc)
+			return
+		}
+		api.line("%s now in group %s.", count(int64(len(c.IDs)), "device"), c.Name)
+		api.planned(doc)
+	})
 }
 
 // GroupDropCmd is `ranzen group drop`.
@@ -145,13 +154,22 @@ type GroupDropCmd struct {
 	ForTenant
 	Name string `arg:"" help:"The group's name."`
 	Many
+	Planning
 }
 
 // Run drops all or none.
 func (c *GroupDropCmd) Run(ctx context.Context, e env) error {
+	var doc planDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery(at("groups", c.Name, "drop"), c.query()), map[string]any{"devices": c.IDs}, nil)
-	}, func(api *client) { api.line("%s no longer in group %s.", count(int64(len(c.IDs)), "device"), c.Name) })
+		return api.post(ctx, withQuery(at("groups", c.Name, "drop"), document(c.query(), c.Planning, false)), map[string]any{"devices": c.IDs}, &doc)
+	}, func(api *client) {
+		if c.DryRun {
+			api.plan(doc)
+			return
+		}
+		api.line("%s no longer in group %s.", count(int64(len(c.IDs)), "device"), c.Name)
+		api.planned(doc)
+	})
 }
 
 // GroupRemoveCmd is `ranzen group remove`.
