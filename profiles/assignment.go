@@ -21,6 +21,7 @@ type Scope struct{ Kind, ID string }
 type Assignment struct {
 	ID         string
 	Kind, Name string // "profile" or "app", and its name
+	ItemID     string
 	Exclude    bool   // it is kept from the scope, whatever else wishes it
 	TenantID   string // whose wish it is; "": the provider's
 	CreatedBy  string
@@ -188,7 +189,7 @@ func (r *Room) Assignments(ctx context.Context, q sqldb.Queryer, tenantID string
 		if tenantID != "" && a.ScopeKind != "all" && (!known || (to.TenantID != "" && to.TenantID != tenantID)) {
 			continue
 		}
-		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, Exclude: a.Exclude, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
+		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, ItemID: a.ItemID, Exclude: a.Exclude, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
 	}
 	return out, nil
 }

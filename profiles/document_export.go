@@ -22,8 +22,8 @@ func (r *Room) ExportDocument(ctx context.Context, q sqldb.Queryer, tenantID str
 		return d, err
 	}
 	for _, p := range ps {
-		if p.TenantID != tenantID {
-			continue
+		if p.TenantID != tenantID || p.Version == 0 {
+			continue // a draft is not wished yet
 		}
 		content, _, err := r.content(ctx, q, p.ID, p.Version)
 		if err != nil {
@@ -85,7 +85,11 @@ func (r *Room) exportAssignments(ctx context.Context, q sqldb.Queryer, tenantID 
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(a Assignment) bool { return a.TenantID != tenantID })
+	drafts, err := allUnpublished(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("find drafts: %w", err)
+	}
+	list = slices.DeleteFunc(list, func(a Assignment) bool { return a.TenantID != tenantID || slices.Contains(drafts, a.ItemID) })
 	scopes := make([]Scope, 0, len(list))
 	for _, a := range list {
 		scopes = append(scopes, a.Scope)

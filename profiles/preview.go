@@ -106,6 +106,9 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 		w.tablet(f, before.wish[id], after.wish[id], has[id], c)
 	}
 	w.finish()
+	if err := r.warnOfDrafts(ctx, tx, c.things, &p); err != nil {
+		return p, err
+	}
 	p.Hash = p.hash(c.notes)
 	return p, nil
 }

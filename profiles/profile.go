@@ -23,9 +23,10 @@ import (
 // Profile is a configuration profile in the version tablets should have.
 type Profile struct {
 	ID, Name   string
-	TenantID   string // whose it is; "": the provider's, for all tenants
-	Identifier string // top-level PayloadIdentifier; the same for all versions
-	Version    int64
+	TenantID   string   // whose it is; "": the provider's, for all tenants
+	Identifier string   // top-level PayloadIdentifier; the same for all versions
+	Version    int64    // the published one; 0: none is, and no tablet gets it
+	Draft      int64    // the one that waits to be published; 0: none
 	Payloads   []string // PayloadType of each payload
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -43,10 +44,20 @@ func contentPurpose(id string, version int64) string {
 }
 
 // AddProfile takes a .mobileconfig for a tenant, or for "" as one of the
-// provider's: XML or binary, signed or not. The same name again is a new version, unless nothing changed. A signature is dropped: each
-// version gets a PayloadUUID of its own, by which a tablet's list tells which
+// provider's: XML or binary, signed or not. The same name again is a new version,
+// unless nothing changed, and takes the place of a draft. A signature is dropped:
+// each version gets a PayloadUUID of its own, by which a tablet's list tells which
 // one it has.
 func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte) (Profile, error) {
+	return r.addVersion(ctx, tx, by, tenantID, name, raw, false)
+}
+
+// AddDraft is AddProfile for a version that no tablet gets until it is published.
+func (r *Room) AddDraft(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte) (Profile, error) {
+	return r.addVersion(ctx, tx, by, tenantID, name, raw, true)
+}
+
+func (r *Room) addVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte, draft bool) (Profile, error) {
 	doc, err := parseProfile(raw)
 	if err != nil {
 		return Profile{}, err
@@ -57,7 +68,6 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 	if name, err = cleanName(name); err != nil {
 		return Profile{}, err
 	}
-	now := r.Clock.Now()
 	p, err := ownProfile(ctx, tx, tenantID, name)
 	fresh := errors.Is(err, sqldb.ErrNoRows)
 	if err != nil && !fresh {
@@ -67,7 +77,7 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 		if err := r.freeName(ctx, tx, tenantID, name, kindApp); err != nil {
 			return Profile{}, err
 		}
-		p = profileRow{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: sqldb.At(now)}
+		p = profileRow{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: sqldb.At(r.Clock.Now())}
 	}
 	traits, err := r.traits(doc) // before it gets identifiers of its own: the same content, the same digest
 	if err != nil {
@@ -76,35 +86,78 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 	if doc[builtMark] != nil {
 		finishBuilt(doc, p.ID, name)
 	}
-	identifier, _ := doc["PayloadIdentifier"].(string)
+	if err := r.identify(ctx, tx, &p, doc, fresh); err != nil {
+		return Profile{}, err
+	}
 	if !fresh {
-		if identifier != p.Identifier {
-			return Profile{}, fault.New(fault.Conflict, "profile.identifier",
-				"Profile %s has the PayloadIdentifier %s, this file %s: on the iPads it would stand beside the other instead of replacing it. Give it another name, or the same identifier.",
-				name, p.Identifier, mdm.Clean(identifier)).On("identifier")
-		}
-		same, err := r.unchanged(ctx, tx, p, doc)
-		if err != nil || same {
+		done, err := r.sameAgain(ctx, tx, by, &p, doc, draft)
+		if err != nil || done {
 			return p.profile(), err
 		}
 	}
-	if fresh {
-		n, err := countSame(ctx, tx, kindProfile, tenantID, identifier)
-		if err != nil {
-			return Profile{}, fmt.Errorf("find profiles of one identifier: %w", err)
+	return r.saveVersion(ctx, tx, by, p, doc, traits, fresh, draft)
+}
+
+// identify gives a new profile its identifier, and holds others to theirs.
+func (r *Room) identify(ctx context.Context, tx *sqldb.Tx, p *profileRow, doc map[string]any, fresh bool) error {
+	identifier, _ := doc["PayloadIdentifier"].(string)
+	if !fresh {
+		if identifier != p.Identifier {
+			return fault.New(fault.Conflict, "profile.identifier",
+				"Profile %s has the PayloadIdentifier %s, this file %s: on the iPads it would stand beside the other instead of replacing it. Give it another name, or the same identifier.",
+				p.Name, p.Identifier, mdm.Clean(identifier)).On("identifier")
 		}
-		if n > 0 {
-			return Profile{}, identifierTaken(identifier)
+		return nil
+	}
+	n, err := countSame(ctx, tx, kindProfile, p.TenantID, identifier)
+	if err != nil {
+		return fmt.Errorf("find profiles of one identifier: %w", err)
+	}
+	if n > 0 {
+		return identifierTaken(identifier)
+	}
+	p.Identifier = identifier
+	return nil
+}
+
+// sameAgain tells that a profile has this content already; what waited as a draft
+// is published where no draft was meant.
+func (r *Room) sameAgain(ctx context.Context, tx *sqldb.Tx, by audit.Actor, p *profileRow, doc map[string]any, draft bool) (bool, error) {
+	for _, v := range []int64{p.Draft, p.Version} {
+		if v == 0 || draft && v == p.Version && p.Draft > 0 {
+			continue // a draft back to what is published is a draft all the same
+		}
+		same, err := r.unchanged(ctx, tx, p.ID, v, doc)
+		if err != nil {
+			return false, err
+		}
+		if same && v == p.Draft && !draft {
+			return true, r.publish(ctx, tx, by, p, v)
+		}
+		if same {
+			return true, nil
 		}
 	}
-	p.Identifier, p.Version, p.UpdatedAt = identifier, p.Version+1, sqldb.At(now)
+	return false, nil
+}
+
+// saveVersion writes a new version and, unless it is a draft, publishes it.
+func (r *Room) saveVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, p profileRow, doc map[string]any, traits string, fresh, draft bool) (Profile, error) {
+	now := r.Clock.Now()
+	version := p.Last + 1
+	p.Last, p.UpdatedAt = version, sqldb.At(now)
+	if p.Draft = 0; draft {
+		p.Draft = version
+	} else {
+		p.Version = version
+	}
 	payloadUUID := strings.ToUpper(uuid.NewString())
 	doc["PayloadUUID"] = payloadUUID
 	content, err := mdm.Encode(doc)
 	if err != nil {
 		return Profile{}, err
 	}
-	sealed, err := r.Vault.Seal(contentPurpose(p.ID, p.Version), content)
+	sealed, err := r.Vault.Seal(contentPurpose(p.ID, version), content)
 	if err != nil {
 		return Profile{}, err
 	}
@@ -116,15 +169,21 @@ func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 	p.Summary = string(summary)
 	if err := saveProfile(ctx, tx, p, fresh); err != nil {
 		if sqldb.IsUnique(err) {
-			return Profile{}, identifierTaken(identifier)
+			return Profile{}, identifierTaken(p.Identifier)
 		}
 		return Profile{}, err
 	}
-	if err := insertVersion(ctx, tx, p, payloadUUID, traits, sealed, string(by), now); err != nil {
+	if err := insertVersion(ctx, tx, p, version, payloadUUID, traits, sealed, string(by), now); err != nil {
 		return Profile{}, err
 	}
-	if err := r.record(ctx, tx, by, "profile.add", "profile:"+p.ID, map[string]any{"name": name, "version": p.Version, "payloads": types}); err != nil {
+	if err := r.record(ctx, tx, by, "profile.add", "profile:"+p.ID, map[string]any{"name": p.Name, "version": version, "payloads": types, "draft": draft}); err != nil {
 		return Profile{}, err
+	}
+	if draft {
+		return p.profile(), nil
+	}
+	if err := published(ctx, tx, p.ID, version, string(by), now); err != nil {
+		return Profile{}, fmt.Errorf("publish a version: %w", err)
 	}
 	return p.profile(), r.markItem(ctx, tx, kindProfile, p.ID)
 }
@@ -135,15 +194,15 @@ func identifierTaken(identifier string) *fault.Fault {
 		mdm.Clean(identifier)).On("identifier")
 }
 
-// unchanged tells whether doc says what the current version says already.
-func (r *Room) unchanged(ctx context.Context, q sqldb.Queryer, p profileRow, doc map[string]any) (bool, error) {
-	content, _, err := r.content(ctx, q, p.ID, p.Version)
+// unchanged tells whether doc says what a version says already.
+func (r *Room) unchanged(ctx context.Context, q sqldb.Queryer, id string, version int64, doc map[string]any) (bool, error) {
+	content, _, err := r.content(ctx, q, id, version)
 	if err != nil {
 		return false, err
 	}
 	var old map[string]any
 	if err := mdm.Decode(content, &old); err != nil {
-		return false, fmt.Errorf("read profile %s: %w", p.ID, err)
+		return false, fmt.Errorf("read profile %s: %w", id, err)
 	}
 	encoded, err := mdm.Encode(doc) // numbers and texts take the form they have once stored
 	if err != nil {
@@ -176,6 +235,9 @@ func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, tenantID, name 
 	}
 	if !strings.Contains(p.Summary, `"com.apple.wifi.managed"`) {
 		return nil, fault.New(fault.Invalid, "profile.no-wifi", "Profile %s holds no Wi-Fi network, so an iPad could not come back with it. Name one that does.", name).On("wifi")
+	}
+	if p.Version == 0 {
+		return nil, fault.New(fault.Conflict, "profile.draft", "Profile %s is a draft, which no iPad gets. Publish it first: ranzen profile publish.", name).On("wifi")
 	}
 	b, _, err := r.content(ctx, q, p.ID, p.Version)
 	return b, err

@@ -149,7 +149,7 @@ func (r *Room) storedAs(ctx context.Context, tx *sqldb.Tx, tenantID, name string
 func (r *Room) secretsOf(ctx context.Context, tx *sqldb.Tx, tenantID, name string) (map[string]any, error) {
 	out := map[string]any{}
 	p, err := ownProfile(ctx, tx, tenantID, stored(name))
-	if isNoRows(err) {
+	if isNoRows(err) || err == nil && p.Version == 0 {
 		return out, nil
 	}
 	if err != nil {

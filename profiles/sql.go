@@ -3,6 +3,7 @@ package profiles
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,8 @@ type profileRow struct {
 	Name       string     `db:"name"`
 	Identifier string     `db:"identifier"`
 	Version    int64      `db:"version"`
+	Draft      int64      `db:"draft"`
+	Last       int64      `db:"last"` // the highest version there is
 	CreatedAt  sqldb.Time `db:"created_at"`
 	UpdatedAt  sqldb.Time `db:"updated_at"`
 	Summary    string     `db:"summary"`
@@ -23,11 +26,12 @@ type profileRow struct {
 func (p profileRow) profile() Profile {
 	types := []string{}
 	_ = json.Unmarshal([]byte(p.Summary), &types) // written by us; shown empty rather than not at all
-	return Profile{ID: p.ID, TenantID: p.TenantID, Name: p.Name, Identifier: p.Identifier, Version: p.Version, Payloads: types, CreatedAt: p.CreatedAt.Time, UpdatedAt: p.UpdatedAt.Time}
+	return Profile{ID: p.ID, TenantID: p.TenantID, Name: p.Name, Identifier: p.Identifier, Version: p.Version, Draft: p.Draft, Payloads: types, CreatedAt: p.CreatedAt.Time, UpdatedAt: p.UpdatedAt.Time}
 }
 
-const profileColumns = `p.id, p.tenant_id, p.name, p.identifier, p.version, p.created_at, p.updated_at,
-	COALESCE((SELECT v.summary FROM profile_versions v WHERE v.profile_id = p.id AND v.version = p.version), '') AS summary`
+const profileColumns = `p.id, p.tenant_id, p.name, p.identifier, p.version, p.draft, p.created_at, p.updated_at,
+	COALESCE((SELECT MAX(v.version) FROM profile_versions v WHERE v.profile_id = p.id), 0) AS last,
+	COALESCE((SELECT v.summary FROM profile_versions v WHERE v.profile_id = p.id AND v.version = CASE WHEN p.version > 0 THEN p.version ELSE p.draft END), '') AS summary`
 
 // visible is the condition that a tenant may use what t is, its own and the
 // provider's; bound twice, "" sees all.
@@ -77,23 +81,62 @@ func countSame(ctx context.Context, q sqldb.Queryer, kind, tenantID, identifier 
 
 func saveProfile(ctx context.Context, tx *sqldb.Tx, p profileRow, fresh bool) error {
 	if fresh {
-		_, err := tx.Exec(ctx, `INSERT INTO profiles (id, tenant_id, name, identifier, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			p.ID, p.TenantID, p.Name, p.Identifier, p.Version, p.CreatedAt, p.UpdatedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO profiles (id, tenant_id, name, identifier, version, draft, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			p.ID, p.TenantID, p.Name, p.Identifier, p.Version, p.Draft, p.CreatedAt, p.UpdatedAt)
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE profiles SET version = ?, updated_at = ? WHERE id = ?`, p.Version, p.UpdatedAt, p.ID)
+	_, err := tx.Exec(ctx, `UPDATE profiles SET version = ?, draft = ?, updated_at = ? WHERE id = ?`, p.Version, p.Draft, p.UpdatedAt, p.ID)
 	return err
 }
 
-func insertVersion(ctx context.Context, tx *sqldb.Tx, p profileRow, payloadUUID, traits string, sealed []byte, by string, now time.Time) error {
+func insertVersion(ctx context.Context, tx *sqldb.Tx, p profileRow, version int64, payloadUUID, traits string, sealed []byte, by string, now time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO profile_versions (profile_id, version, payload_uuid, summary, traits, content, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.ID, p.Version, payloadUUID, p.Summary, traits, sealed, by, sqldb.At(now))
+		p.ID, version, payloadUUID, p.Summary, traits, sealed, by, sqldb.At(now))
 	return err
 }
 
 type versionRow struct {
 	PayloadUUID string `db:"payload_uuid"`
 	Content     []byte `db:"content"`
+}
+
+// published notes that tablets are to have a version from now on.
+func published(ctx context.Context, tx *sqldb.Tx, id string, version int64, by string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE profile_versions SET published_at = ?, published_by = ? WHERE profile_id = ? AND version = ?`, sqldb.At(now), by, id, version)
+	return err
+}
+
+type historyRow struct {
+	Version     int64      `db:"version"`
+	Summary     string     `db:"summary"`
+	CreatedBy   string     `db:"created_by"`
+	CreatedAt   sqldb.Time `db:"created_at"`
+	PublishedBy string     `db:"published_by"`
+	PublishedAt sqldb.Time `db:"published_at"`
+}
+
+// history are all versions of a profile, newest first.
+func history(ctx context.Context, q sqldb.Queryer, id string) (rows []historyRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT version, summary, created_by, created_at, published_by, published_at FROM profile_versions WHERE profile_id = ? ORDER BY version DESC`, id)
+	return rows, err
+}
+
+// allUnpublished are the profiles of which nothing is published yet.
+func allUnpublished(ctx context.Context, q sqldb.Queryer) (ids []string, err error) {
+	err = q.Select(ctx, &ids, `SELECT id FROM profiles WHERE version = 0 AND removed_at IS NULL`)
+	return ids, err
+}
+
+// unpublished names those of some profiles of which nothing is published yet.
+func unpublished(ctx context.Context, q sqldb.Queryer, ids []string) (names []string, err error) {
+	for part := range slices.Chunk(ids, chunk) {
+		var some []string
+		if err := q.Select(ctx, &some, `SELECT name FROM profiles WHERE version = 0 AND id IN (?) ORDER BY name`, part); err != nil {
+			return nil, err
+		}
+		names = append(names, some...)
+	}
+	return names, nil
 }
 
 func selectVersion(ctx context.Context, q sqldb.Queryer, id string, version int64) (v versionRow, err error) {

@@ -91,7 +91,7 @@ func wishedIn(in []schools.Scope, byScope map[Scope][]wishRow, known items) map[
 			case w.TenantID != "" && w.TenantID != tenant: // a tenant's profile never reaches another's tablets
 			case w.Exclude:
 				not[th] = true
-			default:
+			case known[th].Version > 0: // else nothing of it is published
 				wish[th] = known[th]
 			}
 		}

@@ -21,7 +21,8 @@ type Profile struct {
 	Tenant     string    `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
 	Name       string    `json:"name"`
 	Identifier string    `json:"identifier"`
-	Version    int64     `json:"version"`
+	Version    int64     `json:"version" doc:"The published one; 0: none is, and no device gets it"`
+	Draft      int64     `json:"draft" doc:"The version that waits to be published; 0: none"`
 	Payloads   []string  `json:"payloads" doc:"Types of its payloads"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
@@ -34,10 +35,11 @@ type saved struct {
 }
 
 func profileOf(p profiles.Profile, codes map[string]string) Profile {
-	return Profile{p.ID, codes[p.TenantID], p.Name, p.Identifier, p.Version, p.Payloads, p.CreatedAt, p.UpdatedAt}
+	return Profile{p.ID, codes[p.TenantID], p.Name, p.Identifier, p.Version, p.Draft, p.Payloads, p.CreatedAt, p.UpdatedAt}
 }
 
-type oneProfile struct {
+// OneProfile names a profile.
+type OneProfile struct {
 	Profile named `path:"profile" doc:"The profile's name"`
 	OfTenant
 }
@@ -54,7 +56,7 @@ func (s *Server) apiProfiles(api huma.API) {
 			return few(&in.Paged, mapped(ps, one), func(p Profile) string { return p.ID }), err
 		})
 	read(s, api, operation{http.MethodGet, "/profiles/{profile}", "getProfile", auth.Look, "Show a profile, without its secrets", "profiles", false},
-		func(ctx context.Context, in *oneProfile) (Profile, error) {
+		func(ctx context.Context, in *OneProfile) (Profile, error) {
 			tenant, codes, err := s.speaks(ctx, s.DB, in.Tenant)
 			if err != nil {
 				return Profile{}, err
@@ -63,7 +65,7 @@ func (s *Server) apiProfiles(api huma.API) {
 			return profileOf(p, codes), err
 		})
 	write(s, api, operation{http.MethodDelete, "/profiles/{profile}", "removeProfile", auth.Change, "Remove a profile that is assigned to nobody", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *oneProfile) (nothing, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *OneProfile) (nothing, error) {
 			tenant, err := s.asTenant(ctx, tx, in.Tenant)
 			if err != nil {
 				return nothing{}, err
@@ -72,14 +74,15 @@ func (s *Server) apiProfiles(api huma.API) {
 		})
 	type upload struct {
 		OfTenant
-		Wanting
+		Versioning
 		Name    string `query:"name" maxLength:"255" doc:"Default: its PayloadDisplayName"`
 		RawBody []byte `contentType:"application/x-apple-aspen-config"`
 	}
-	write(s, api, operation{http.MethodPost, "/profiles", "addProfile", auth.Change, "Take a .mobileconfig; the same name again is a new version", "profiles", false},
+	write(s, api, operation{http.MethodPost, "/profiles", "addProfile", auth.Change, "Take a .mobileconfig; the same name again is a new version, published unless it is a draft", "profiles", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *upload) (saved, error) {
-			return s.addProfile(ctx, tx, by, &in.Wanting, in.Tenant, in.Name, in.RawBody, nil)
+			return s.addProfile(ctx, tx, by, &in.Versioning, in.Tenant, in.Name, in.RawBody, nil)
 		})
+	s.apiVersions(api)
 	s.apiBuilders(api)
 	s.apiApps(api)
 	s.apiAssignments(api)
@@ -96,7 +99,7 @@ func (s *Server) speaks(ctx context.Context, q sqldb.Queryer, asked string) (ten
 }
 
 // addProfile takes what was uploaded or built, unless building failed.
-func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w *Wanting, asked, name string, raw []byte, failed error) (out saved, err error) {
+func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w *Versioning, asked, name string, raw []byte, failed error) (out saved, err error) {
 	if failed != nil {
 		return out, failed
 	}
@@ -104,8 +107,12 @@ func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w
 	if err != nil {
 		return out, err
 	}
-	p, err := s.propose(ctx, tx, w, func(ctx context.Context, tx *sqldb.Tx) error {
-		p, err := s.Profiles.AddProfile(ctx, tx, by, tenant, name, raw)
+	add := s.Profiles.AddProfile
+	if w.Draft {
+		add = s.Profiles.AddDraft
+	}
+	p, err := s.propose(ctx, tx, &w.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+		p, err := add(ctx, tx, by, tenant, name, raw)
 		out.Profile = profileOf(p, codes)
 		return err
 	})
@@ -116,7 +123,7 @@ func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w
 // apiBuilders make profiles of what people mean.
 func (s *Server) apiBuilders(api huma.API) {
 	type wifi struct {
-		Wanting
+		Versioning
 		Body struct {
 			Name       string `json:"name" maxLength:"255"`
 			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -135,10 +142,10 @@ func (s *Server) apiBuilders(api huma.API) {
 				SSID: b.SSID, Password: fault.Secret(b.Password), Security: b.Security, Hidden: b.Hidden,
 				AutoJoin: b.AutoJoin == nil || *b.AutoJoin, DisableMACRandomization: b.DisableMAC,
 			})
-			return s.addProfile(ctx, tx, by, &in.Wanting, b.Tenant, b.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Versioning, b.Tenant, b.Name, raw, err)
 		})
 	type restrictions struct {
-		Wanting
+		Versioning
 		Body struct {
 			Name         string         `json:"name" maxLength:"255"`
 			Tenant       string         `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -148,10 +155,10 @@ func (s *Server) apiBuilders(api huma.API) {
 	write(s, api, operation{http.MethodPost, "/profiles/restrictions", "addRestrictions", auth.Change, "Make a profile of restrictions", "profiles", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *restrictions) (saved, error) {
 			raw, err := s.Profiles.BuildRestrictions(in.Body.Restrictions)
-			return s.addProfile(ctx, tx, by, &in.Wanting, in.Body.Tenant, in.Body.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Versioning, in.Body.Tenant, in.Body.Name, raw, err)
 		})
 	type webclip struct {
-		Wanting
+		Versioning
 		Body struct {
 			Name       string `json:"name" maxLength:"255"`
 			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -166,10 +173,10 @@ func (s *Server) apiBuilders(api huma.API) {
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *webclip) (saved, error) {
 			b := in.Body
 			raw, err := s.Profiles.BuildWebClip(profiles.WebClip{Label: b.Label, URL: b.URL, Icon: b.Icon, FullScreen: b.FullScreen, Removable: b.Removable})
-			return s.addProfile(ctx, tx, by, &in.Wanting, b.Tenant, b.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Versioning, b.Tenant, b.Name, raw, err)
 		})
 	type trusted struct {
-		Wanting
+		Versioning
 		Body struct {
 			Name        string `json:"name" maxLength:"255"`
 			Tenant      string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
@@ -179,7 +186,7 @@ func (s *Server) apiBuilders(api huma.API) {
 	write(s, api, operation{http.MethodPost, "/profiles/certificate", "addCertificate", auth.Change, "Make a profile that lets iPads trust a certificate", "profiles", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *trusted) (saved, error) {
 			raw, err := s.Profiles.BuildCertificate(in.Body.Certificate)
-			return s.addProfile(ctx, tx, by, &in.Wanting, in.Body.Tenant, in.Body.Name, raw, err)
+			return s.addProfile(ctx, tx, by, &in.Versioning, in.Body.Tenant, in.Body.Name, raw, err)
 		})
 }
 

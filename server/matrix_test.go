@@ -92,6 +92,7 @@ func expected() map[string][]expectation {
 		"createLink": {{body: `{"tenant":"<tenant>","name":"New"}`, smuggle: `{"tenant":"<my.tenant>","name":"New","group":"<group>"}`}},
 		// Profiles, apps and wishes.
 		"listProfiles": lists, "getProfile": plain, "removeProfile": {{spare: map[string]string{"profile": "spareprofile"}}},
+		"publishProfile": {{query: "version=1"}}, "rollBackProfile": {{code: "profile.no-former"}}, "listProfileVersions": plain, "diffProfile": plain,
 		"addProfile":      {{query: "tenant=<tenant>&name=New<n>", body: mobileconfig, content: "application/x-apple-aspen-config"}},
 		"addWiFi":         {{body: `{"tenant":"<tenant>","name":"W<n>","ssid":"s","security":"none"}`}},
 		"addRestrictions": {{body: `{"tenant":"<tenant>","name":"R<n>","restrictions":{"allowCamera":false}}`}},

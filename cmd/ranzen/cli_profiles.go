@@ -18,6 +18,10 @@ type ProfileCmd struct {
 	Certificate  ProfileCertificateCmd  `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
 	List         ProfileListCmd         `cmd:"" help:"List the profiles."`
 	Show         ProfileShowCmd         `cmd:"" help:"Show a profile."`
+	Publish      ProfilePublishCmd      `cmd:"" help:"Have devices get the draft, or another version."`
+	Rollback     ProfileRollbackCmd     `cmd:"" help:"Publish again what was published before."`
+	History      ProfileHistoryCmd      `cmd:"" help:"List the versions of a profile."`
+	Diff         ProfileDiffCmd         `cmd:"" help:"Show what differs between two versions."`
 	Remove       ProfileRemoveCmd       `cmd:"" help:"Remove a profile that is assigned to nobody."`
 }
 
@@ -27,9 +31,21 @@ type profileDoc struct {
 	Name       string    `json:"name"`
 	Identifier string    `json:"identifier"`
 	Version    int64     `json:"version"`
+	Draft      int64     `json:"draft"`
 	Payloads   []string  `json:"payloads"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// versions tells what is published, and what waits.
+func (p profileDoc) versions() string {
+	switch {
+	case p.Draft == 0:
+		return fmt.Sprint(p.Version)
+	case p.Version == 0:
+		return fmt.Sprintf("draft %d, none published", p.Draft)
+	}
+	return fmt.Sprintf("%d, draft %d", p.Version, p.Draft)
 }
 
 // savedDoc is a profile, and what its new version does.
@@ -38,10 +54,14 @@ type savedDoc struct {
 	Plan planDoc `json:"plan"`
 }
 
-func tellProfile(asked Planning, p *savedDoc) func(api *client) {
+func tellProfile(asked Versioning, p *savedDoc) func(api *client) {
 	return func(api *client) {
 		if asked.DryRun {
 			api.plan(p.Plan)
+			return
+		}
+		if asked.Draft && p.Draft > 0 {
+			api.line("Profile %s: version %s is a draft, which no device gets until it is published: ranzen profile publish.", p.Name, fmt.Sprint(p.Draft))
 			return
 		}
 		api.line("Profile %s is there in version %s.", p.Name, fmt.Sprint(p.Version))
@@ -53,7 +73,7 @@ func tellProfile(asked Planning, p *savedDoc) func(api *client) {
 type ProfileAddCmd struct {
 	Remote
 	ForTenant
-	Planning
+	Versioning
 	File string `arg:"" help:"A .mobileconfig: XML or binary, signed or not. - is standard input."`
 	Name string `placeholder:"N" help:"Name to assign it by. Default: its PayloadDisplayName."`
 }
@@ -68,20 +88,20 @@ func (c *ProfileAddCmd) Run(ctx context.Context, e env) error {
 	if c.Name != "" {
 		q.Set("name", c.Name)
 	}
-	for k, v := range c.planning() {
+	for k, v := range c.versioning() {
 		q[k] = v
 	}
 	var p savedDoc
 	return c.do(e, func(api *client) error {
 		return api.post(ctx, withQuery("/profiles", q), upload{"application/x-apple-aspen-config", b}, &p)
-	}, tellProfile(c.Planning, &p))
+	}, tellProfile(c.Versioning, &p))
 }
 
 // ProfileWiFiCmd is `ranzen profile wifi`.
 type ProfileWiFiCmd struct {
 	Remote
 	ForTenant
-	Planning
+	Versioning
 	Name         string `required:"" placeholder:"N" help:"Name to assign it by."`
 	SSID         string `required:"" name:"ssid" placeholder:"S" help:"Name of the network."`
 	PasswordFile string `placeholder:"F" help:"File whose only line is the password; - is standard input. Else it is asked for."`
@@ -112,8 +132,8 @@ func (c *ProfileWiFiCmd) Run(ctx context.Context, e env) error {
 	}
 	var p savedDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery("/profiles/wifi", c.planning()), c.into(body), &p)
-	}, tellProfile(c.Planning, &p))
+		return api.post(ctx, withQuery("/profiles/wifi", c.versioning()), c.into(body), &p)
+	}, tellProfile(c.Versioning, &p))
 }
 
 func (e env) password(file string) (string, error) {
@@ -129,7 +149,7 @@ func (e env) password(file string) (string, error) {
 type ProfileRestrictionsCmd struct {
 	Remote
 	ForTenant
-	Planning
+	Versioning
 	Name string            `required:"" placeholder:"N" help:"Name to assign it by."`
 	Set  map[string]string `placeholder:"KEY=VALUE" help:"One of Apple's restriction keys: allowCamera=false. May be there many times."`
 	File string            `placeholder:"FILE" help:"Restrictions as one JSON object."`
@@ -156,8 +176,8 @@ func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
 	var p savedDoc
 	body := map[string]any{"name": c.Name, "restrictions": keys}
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery("/profiles/restrictions", c.planning()), c.into(body), &p)
-	}, tellProfile(c.Planning, &p))
+		return api.post(ctx, withQuery("/profiles/restrictions", c.versioning()), c.into(body), &p)
+	}, tellProfile(c.Versioning, &p))
 }
 
 // valueOf reads true, false, numbers, and else text.
@@ -175,7 +195,7 @@ func valueOf(s string) any {
 type ProfileWebClipCmd struct {
 	Remote
 	ForTenant
-	Planning
+	Versioning
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
 	Label     string `required:"" placeholder:"TEXT" help:"What stands below the icon."`
 	URL       string `required:"" name:"url" placeholder:"URL" help:"The address it opens."`
@@ -196,15 +216,15 @@ func (c *ProfileWebClipCmd) Run(ctx context.Context, e env) error {
 	}
 	var p savedDoc
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery("/profiles/webclip", c.planning()), c.into(body), &p)
-	}, tellProfile(c.Planning, &p))
+		return api.post(ctx, withQuery("/profiles/webclip", c.versioning()), c.into(body), &p)
+	}, tellProfile(c.Versioning, &p))
 }
 
 // ProfileCertificateCmd is `ranzen profile certificate`.
 type ProfileCertificateCmd struct {
 	Remote
 	ForTenant
-	Planning
+	Versioning
 	Name string `required:"" placeholder:"N" help:"Name to assign it by."`
 	File string `arg:"" help:"The certificate, PEM or DER."`
 }
@@ -218,8 +238,8 @@ func (c *ProfileCertificateCmd) Run(ctx context.Context, e env) error {
 	var p savedDoc
 	body := map[string]any{"name": c.Name, "certificate": b}
 	return c.do(e, func(api *client) error {
-		return api.post(ctx, withQuery("/profiles/certificate", c.planning()), c.into(body), &p)
-	}, tellProfile(c.Planning, &p))
+		return api.post(ctx, withQuery("/profiles/certificate", c.versioning()), c.into(body), &p)
+	}, tellProfile(c.Versioning, &p))
 }
 
 // ProfileListCmd is `ranzen profile list`.
@@ -237,7 +257,7 @@ func (c *ProfileListCmd) Run(ctx context.Context, e env) error {
 	}, func(api *client) {
 		t := newTable("NAME", "TENANT", "VERSION", "PAYLOADS", "IDENTIFIER", "CHANGED")
 		for _, p := range list {
-			t.add(p.Name, p.Tenant, fmt.Sprint(p.Version), strings.Join(p.Payloads, ","), p.Identifier, api.ago(p.UpdatedAt))
+			t.add(p.Name, p.Tenant, p.versions(), strings.Join(p.Payloads, ","), p.Identifier, api.ago(p.UpdatedAt))
 		}
 		api.print(t, "There are no profiles.")
 	})
@@ -254,7 +274,7 @@ type ProfileShowCmd struct {
 func (c *ProfileShowCmd) Run(ctx context.Context, e env) error {
 	var p profileDoc
 	return c.do(e, func(api *client) error { return api.get(ctx, at("profiles", c.Name), c.query(), &p) }, func(api *client) {
-		api.facts("name", p.Name, "version", fmt.Sprint(p.Version), "identifier", p.Identifier, "payloads", strings.Join(p.Payloads, ", "), "changed", moment(p.UpdatedAt), "id", p.ID)
+		api.facts("name", p.Name, "version", p.versions(), "identifier", p.Identifier, "payloads", strings.Join(p.Payloads, ", "), "changed", moment(p.UpdatedAt), "id", p.ID)
 	})
 }
 
