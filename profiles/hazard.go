@@ -65,7 +65,7 @@ func (w *weigher) finish() {
 		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
 		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",
 		"wifi-changed": "%d iPads get other settings for the Wi-Fi network they use. If these are wrong, they cannot be reached any more.",
-		"data-lost":    "%d iPads lose an app together with what was made with it.",
+		"data-lost":    "On %d iPads an app would go together with what was made with it. It stays there until somebody confirms the removal by the number of devices: ranzen removal confirm.",
 	}
 	for _, code := range []string{"only-wifi", "other-wifi", "wifi-changed", "data-lost"} {
 		if h := w.hazards[code]; h != nil {

@@ -102,6 +102,8 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 		if row.State != removed {
 			row.State, row.Reason, row.RetryAt = removed, "", sqldb.Time{}
 		}
+	case row.Desired == nil && row.HoldsData && row.State == blocked:
+		// It stays until its removal is confirmed: planning says so.
 	case row.Desired == nil:
 		row.State = removing
 	case observed != nil && *observed == *row.Desired:
@@ -132,7 +134,7 @@ func (r *Room) observed(ctx context.Context, tx *sqldb.Tx, c commands.Command, r
 		return err
 	}
 	for _, row := range rows {
-		settled := row.State == installed || row.State == removed
+		settled := row.State == installed || row.State == removed || row.State == blocked && row.RetryAt.IsZero()
 		if !settled && (row.RetryAt.IsZero() || !row.RetryAt.After(now)) {
 			return r.Mark(ctx, tx, c.EnrollmentID)
 		}

@@ -129,6 +129,7 @@ func (p *planner) want(th thing, w wanted) {
 	if changed { // a new wish begins with no failures behind it
 		r.Desired, r.Failures, r.RetryAt = &v, 0, sqldb.Time{}
 	}
+	r.RemoveAfter, r.RemoveBy = sqldb.Time{}, "" // a removal was confirmed for when nobody wished it
 	switch {
 	case r.Observed != nil && *r.Observed == v:
 		if r.State != installed || changed {
@@ -176,6 +177,9 @@ func (p *planner) drop(th thing) {
 		r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
 		p.save(r)
 		return
+	case r.HoldsData && !r.mayGo(p.now):
+		p.keep(r)
+		return
 	case p.t.open[th.key()] == th.removal():
 		return
 	case r.Desired == nil && !r.RetryAt.IsZero() && r.RetryAt.After(p.now):
@@ -191,6 +195,18 @@ func (p *planner) drop(th thing) {
 	r.Desired, r.State, r.Reason, r.RetryAt = nil, removing, "", sqldb.Time{}
 	p.save(r)
 	p.order(out, th, th.removal())
+}
+
+// keep leaves an app on the tablet that holds data, and says what is missing for
+// its removal.
+func (p *planner) keep(r itemRow) {
+	if !r.RemoveAfter.IsZero() {
+		p.lookAt(r.RemoveAfter.Time)
+	}
+	if reason := r.kept(); r.Desired != nil || r.State != blocked || r.Reason != reason {
+		r.Desired, r.State, r.Reason, r.RetryAt, r.Failures = nil, blocked, reason, sqldb.Time{}, 0
+		p.save(r)
+	}
 }
 
 func (p *planner) save(r itemRow) {

@@ -25,6 +25,7 @@ const (
 	ActInstall  = "install"
 	ActUpdate   = "update"
 	ActRemove   = "remove"
+	ActAsk      = "ask"      // wished no more; it stays until a person confirms that its data is lost
 	ActWithdraw = "withdraw" // wished no more, and it was not there yet
 	ActNone     = "none"     // wished from now on, and there already
 )
@@ -37,7 +38,7 @@ type Change struct {
 	Kind         string `json:"kind" enum:"profile,app"`
 	ItemID       string `json:"item_id"`
 	Item         string `json:"item" doc:"Name of the profile or app"`
-	Action       string `json:"action" enum:"install,update,remove,withdraw,none,blocked"`
+	Action       string `json:"action" enum:"install,update,remove,ask,withdraw,none,blocked"`
 	Reason       string `json:"reason"`
 	From         *int64 `json:"from" doc:"Version that was wished before"`
 	To           *int64 `json:"to"`
@@ -221,7 +222,7 @@ func (w *weigher) add(ch Change, cannot string) {
 		return
 	}
 	w.plan.Changes = append(w.plan.Changes, ch)
-	if ch.Action == ActRemove && ch.HoldsData {
+	if ch.Action == ActAsk {
 		w.warn("data-lost", ch.Serial)
 	}
 }
@@ -251,7 +252,7 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 	case !was:
 		return ch, false
 	case present && old.HoldsData:
-		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more. What was made with it is lost."
+		ch.Action, ch.Reason = ActAsk, "Nobody wishes it any more. It stays, with what was made with it, until its removal is confirmed (ranzen removal confirm)."
 	case present:
 		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more."
 	default:

@@ -146,6 +146,9 @@ func (r *Room) leaving(ctx context.Context, tx *sqldb.Tx, c commands.Command) (i
 	if row.Desired != nil {
 		return row, fault.New(fault.Conflict, "item.wanted", "It is wished again.")
 	}
+	if row.HoldsData && !row.mayGo(r.Clock.Now()) {
+		return row, fault.New(fault.Conflict, "item.kept", "%s", row.kept())
+	}
 	row.State, row.SentAt, row.AckAt, row.Reason = removing, sqldb.At(r.Clock.Now()), sqldb.Time{}, ""
 	return row, r.save(ctx, tx, row)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ranzen/internal/audit"
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
@@ -29,14 +30,19 @@ type itemRow struct {
 	Failures     int64      `db:"failures"`
 	RetryAt      sqldb.Time `db:"retry_at"`
 	UpdatedAt    sqldb.Time `db:"updated_at"`
+	RemoveAfter  sqldb.Time `db:"remove_after"` // a person confirmed that it goes with what was made with it, then
+	RemoveBy     string     `db:"remove_by"`
+	HoldsData    bool       `db:"holds_data"` // of the app; only read
 }
 
 func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
-const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at`
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by`
+
+const itemSelect = `SELECT ` + itemColumns + `, COALESCE((SELECT x.holds_data FROM apps x WHERE device_items.item_kind = 'app' AND x.id = device_items.item_id), FALSE) AS holds_data FROM device_items`
 
 func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []itemRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?)`, enrollmentIDs)
+	err = q.Select(ctx, &rows, itemSelect+` WHERE enrollment_id IN (?)`, enrollmentIDs)
 	return rows, err
 }
 
@@ -46,7 +52,7 @@ func itemsAmong(ctx context.Context, q sqldb.Queryer, enrollmentIDs, itemIDs []s
 	if len(itemIDs) == 0 {
 		return itemsOf(ctx, q, enrollmentIDs)
 	}
-	err = q.Select(ctx, &rows, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id IN (?) AND item_id || '' IN (?)`, enrollmentIDs, itemIDs)
+	err = q.Select(ctx, &rows, itemSelect+` WHERE enrollment_id IN (?) AND item_id || '' IN (?)`, enrollmentIDs, itemIDs)
 	return rows, err
 }
 
@@ -58,7 +64,7 @@ func networkProfiles(ctx context.Context, q sqldb.Queryer) (ids []string, err er
 }
 
 func oneItem(ctx context.Context, tx *sqldb.Tx, enrollmentID string, th thing, generation int64) (r itemRow, found bool, err error) {
-	err = tx.Get(ctx, &r, `SELECT `+itemColumns+` FROM device_items WHERE enrollment_id = ? AND item_kind = ? AND item_id = ? AND generation = ?`,
+	err = tx.Get(ctx, &r, itemSelect+` WHERE enrollment_id = ? AND item_kind = ? AND item_id = ? AND generation = ?`,
 		enrollmentID, th.Kind, th.ID, generation)
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return r, false, nil
@@ -70,15 +76,16 @@ func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
 	for len(rows) > 0 {
 		part := rows[:min(chunk, len(rows))]
 		rows = rows[len(part):]
-		args := make([]any, 0, 15*len(part))
+		args := make([]any, 0, 17*len(part))
 		for _, r := range part {
-			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt)
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.RemoveAfter, r.RemoveBy)
 		}
-		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
 			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
 				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
-				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at`, args...)
+				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at,
+				remove_after = excluded.remove_after, remove_by = excluded.remove_by`, args...)
 		if err != nil {
 			return err
 		}
@@ -210,4 +217,28 @@ func appsByID(ctx context.Context, q sqldb.Queryer, ids []string) (rows []appRow
 func profileByID(ctx context.Context, q sqldb.Queryer, id string) (p profileRow, err error) {
 	err = q.Get(ctx, &p, `SELECT `+profileColumns+` FROM profiles p WHERE p.id = ?`, id)
 	return p, err
+}
+
+// keptApps are the tablets on which apps stay that nobody wishes, since they hold
+// data; of one app, or of all for "".
+func keptApps(ctx context.Context, q sqldb.Queryer, appID string) (rows []itemRow, err error) {
+	err = q.Select(ctx, &rows, itemSelect+` WHERE item_kind = 'app' AND state = 'blocked' AND desired IS NULL
+		AND item_id IN (SELECT x.id FROM apps x WHERE x.holds_data AND (CAST(? AS TEXT) = '' OR x.id = ?)) ORDER BY item_id, enrollment_id`, appID, appID)
+	return rows, err
+}
+
+// setRemoval says from when on tablets that keep an app may lose it; zero is not.
+func setRemoval(ctx context.Context, tx *sqldb.Tx, appID string, enrollmentIDs []string, after time.Time, by audit.Actor, now time.Time) error {
+	if after.IsZero() {
+		by = ""
+	}
+	for part := range slices.Chunk(enrollmentIDs, chunk) {
+		_, err := tx.Exec(ctx, `UPDATE device_items SET remove_after = ?, remove_by = ?, updated_at = ?
+			WHERE item_kind = 'app' AND item_id = ? AND state = 'blocked' AND desired IS NULL AND enrollment_id IN (?)`,
+			sqldb.At(after), string(by), sqldb.At(now), appID, part)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -85,6 +85,7 @@ func (s *Server) apiProfiles(api huma.API) {
 	s.apiVersions(api)
 	s.apiBuilders(api)
 	s.apiApps(api)
+	s.apiRemovals(api)
 	s.apiAssignments(api)
 	s.apiDocument(api)
 }

@@ -100,6 +100,9 @@ func expected() map[string][]expectation {
 		"addCertificate":  {{body: `{"tenant":"<tenant>","name":"T<n>","certificate":"eA=="}`}},
 		"listApps":        lists, "addApp": {{body: `{"tenant":"<tenant>","name":"A<n>","adam_id":"409183694","bundle_id":"com.example.a<n>"}`}},
 		"removeApp":       {{spare: map[string]string{"app": "spareapp"}}},
+		"listRemovals":    lists,
+		"confirmRemoval":  {{body: `{"app":"<app>","count":1,"tenant":"<tenant>"}`, code: "removal.none", smuggle: `{"app":"<app>","count":1}`}},
+		"cancelRemoval":   {{body: `{"app":"<app>","tenant":"<tenant>"}`, code: "removal.none", smuggle: `{"app":"<app>"}`}},
 		"listAssignments": lists,
 		"assign": {
 			{body: `{"names":["<profile>"],"to":"cart:<cart>"}`, smuggle: `{"names":["<profile>"],"to":"site:<my.site>"}`},

@@ -27,7 +27,7 @@ type AppAddCmd struct {
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
 	AdamID    string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
 	BundleID  string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
-	HoldsData bool   `help:"It keeps what children make with it only on the iPad: plans warn before it is removed."`
+	HoldsData bool   `help:"It keeps what children make with it only on the iPad: it is never removed without ranzen removal confirm."`
 }
 
 // Run adds the app.

@@ -8,6 +8,8 @@ UPDATE profile_versions SET published_at = created_at, published_by = created_by
 ALTER TABLE profiles ADD COLUMN draft BIGINT NOT NULL DEFAULT 0;                -- version that waits to be published; version is 0 until one is
 ALTER TABLE apps ADD COLUMN holds_data BOOLEAN NOT NULL DEFAULT FALSE;          -- removing it loses what a child made with it
 ALTER TABLE assignments ADD COLUMN exclude BOOLEAN NOT NULL DEFAULT FALSE;      -- not for this scope, whatever else wishes it
+ALTER TABLE device_items ADD COLUMN remove_after BIGINT;                        -- nobody wishes it, and a person confirmed that it goes with its data, then
+ALTER TABLE device_items ADD COLUMN remove_by TEXT NOT NULL DEFAULT '';
 
 -- Secrets that files refer to by name.
 CREATE TABLE secrets (
@@ -21,6 +23,8 @@ CREATE TABLE secrets (
 
 -- +goose Down
 DROP TABLE secrets;
+ALTER TABLE device_items DROP COLUMN remove_by;
+ALTER TABLE device_items DROP COLUMN remove_after;
 ALTER TABLE assignments DROP COLUMN exclude;
 ALTER TABLE apps DROP COLUMN holds_data;
 ALTER TABLE profiles DROP COLUMN draft;

@@ -1,0 +1,143 @@
+package profiles_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"ranzen/internal/sqldb"
+	"ranzen/internal/sqldb/sqldbtest"
+	"ranzen/profiles"
+)
+
+func (w *world) confirming(app string, count int, grace time.Duration) error {
+	w.Helper()
+	return w.db.Do(w.Context(), func(tx *sqldb.Tx) error {
+		_, err := w.room.ConfirmRemoval(w.Context(), tx, "user:test", "", app, count, grace)
+		return err
+	})
+}
+
+// withData is two tablets with an app that holds data, and then nobody wishes it.
+func (w *world) withData() (p *pad, ids []string) {
+	w.Helper()
+	ids = w.enrolled(2)
+	w.addApp("Keynote")
+	w.do(func(tx *sqldb.Tx) error {
+		return w.room.SetHoldsData(w.Context(), tx, "user:test", "", "Keynote", true)
+	})
+	w.assign(profiles.Scope{Kind: "all"}, "Keynote")
+	w.plan()
+	p = w.pad(ids[0])
+	p.session()
+	w.pad(ids[1]).session()
+	if p.apps["com.apple.Keynote"] != "Managed" {
+		w.Fatal("the app is not there")
+	}
+	plan := w.try(w.unassigning(profiles.Scope{Kind: "all"}, "Keynote"))
+	if got := actions(plan); got["ask Keynote"] != 2 || len(plan.Hazards) != 1 || plan.Hazards[0].Code != "data-lost" {
+		w.Fatalf("the plan of losing data: %v, %+v", got, plan.Hazards)
+	}
+	w.unassign(profiles.Scope{Kind: "all"}, "Keynote")
+	w.plan()
+	return p, ids
+}
+
+func TestAnAppWithDataGoesOnlyWhenAPersonConfirmedAndTheGraceIsOver(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db)
+		p, ids := w.withData()
+		session := func(at string) (removes bool) {
+			w.plan()
+			p.session()
+			w.plan()
+			p.session()
+			return slices.Contains(p.took, "RemoveApplication") || p.apps["com.apple.Keynote"] == ""
+		}
+		if session("unassigned") {
+			t.Fatal("an app with data went without a confirmation")
+		}
+		if s, _ := w.state(ids[0], "app"); s != "blocked" {
+			t.Errorf("an app that stays is %s", s)
+		}
+		list, err := w.room.Removals(t.Context(), db, "tenant-1")
+		w.must(err)
+		if len(list) != 1 || list[0].Devices != 2 || list[0].App != "Keynote" || !list[0].After.IsZero() {
+			t.Fatalf("what waits: %+v", list)
+		}
+		if none, err := w.room.Removals(t.Context(), db, "tenant-2"); err != nil || len(none) > 0 {
+			t.Errorf("another tenant sees %v (%v)", none, err)
+		}
+		if got := code(w.confirming("Keynote", 3, 0)); got != "removal.count" {
+			t.Errorf("a wrong number: %q", got)
+		}
+		w.must(w.confirming("Keynote", 2, profiles.DefaultGrace))
+		w.clk.Forward(29 * 24 * time.Hour)
+		if session("grace") {
+			t.Fatal("an app with data went before its day")
+		}
+		w.clk.Forward(2 * 24 * time.Hour)
+		if !session("after") {
+			t.Fatalf("what was confirmed does not happen: %v", p.took)
+		}
+		if s, _ := w.state(ids[0], "app"); s != "removed" {
+			t.Errorf("it went and is %s", s)
+		}
+	})
+}
+
+func TestAnAppThatIsWishedAgainForgetsThatItsRemovalWasConfirmed(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db)
+		p, _ := w.withData()
+		w.must(w.confirming("Keynote", 2, time.Hour))
+		w.assign(profiles.Scope{Kind: "all"}, "Keynote")
+		w.plan()
+		w.unassign(profiles.Scope{Kind: "all"}, "Keynote")
+		w.clk.Forward(2 * time.Hour)
+		w.plan()
+		p.session()
+		if p.apps["com.apple.Keynote"] == "" {
+			t.Error("a confirmation for an earlier time removed it")
+		}
+		w.must(w.confirming("Keynote", 2, time.Hour))
+		w.do(func(tx *sqldb.Tx) error {
+			return w.room.CancelRemoval(t.Context(), tx, "user:test", "", "Keynote")
+		})
+		w.clk.Forward(2 * time.Hour)
+		w.plan()
+		p.session()
+		if p.apps["com.apple.Keynote"] == "" {
+			t.Error("a removal that was cancelled happened")
+		}
+		err := db.Do(t.Context(), func(tx *sqldb.Tx) error {
+			return w.room.RemoveApp(t.Context(), tx, "user:test", "", "Keynote")
+		})
+		if code(err) != "app.kept" {
+			t.Errorf("an app that stays on tablets was forgotten: %v", err)
+		}
+	})
+}
+
+// A removal that was queued before somebody said that the app holds data must not
+// be handed over afterwards.
+func TestAQueuedRemovalIsNotHandedOverOnceTheAppHoldsData(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db)
+		p := w.pad(w.enrolled(1)[0])
+		w.addApp("Keynote")
+		w.assign(profiles.Scope{Kind: "all"}, "Keynote")
+		w.plan()
+		p.session()
+		w.unassign(profiles.Scope{Kind: "all"}, "Keynote")
+		w.plan() // the removal is queued now
+		w.do(func(tx *sqldb.Tx) error {
+			return w.room.SetHoldsData(context.WithoutCancel(t.Context()), tx, "user:test", "", "Keynote", true)
+		})
+		p.session()
+		if p.apps["com.apple.Keynote"] == "" {
+			t.Error("it went with its data")
+		}
+	})
+}
