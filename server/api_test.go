@@ -32,8 +32,13 @@ var update = flag.Bool("update", false, "write openapi.yaml anew")
 // facts is enroll as profiles sees it, as cmd/ranzen wires it.
 type facts struct{ *enroll.Room }
 
-func (f facts) Facts(context.Context, sqldb.Queryer, []string) (map[string]profiles.DeviceFacts, error) {
-	return nil, nil
+func (f facts) Facts(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.Room.Facts(ctx, q, ids)
+	out := map[string]profiles.DeviceFacts{}
+	for id, k := range known {
+		out[id] = profiles.DeviceFacts{EnrollmentID: id, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled, OSVersion: k.OSVersion, Supervised: k.Supervised}
+	}
+	return out, err
 }
 
 func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) ([]string, error) {

@@ -117,7 +117,7 @@ func (w *town) settle(code string) {
 	w.tablets(code)
 	w.made("/apps", fill(`{"tenant":"$c","name":"Kept app $c","adam_id":"409183694","bundle_id":"com.$c.kept","holds_data":true}`), "name")
 	w.exec(`INSERT INTO device_items (enrollment_id, item_kind, item_id, generation, observed, observed_at, state, updated_at)
-		SELECT CAST(? AS TEXT), 'app', a.id, 1, 1, 1, 'blocked', 1 FROM apps a WHERE a.name = ?`, code+"-enrollment", "Kept app "+code)
+		SELECT CAST(? AS TEXT), 'app', a.id, 1, 1, 1, 'blocked', 1 FROM apps a WHERE a.name = ?`, code+"-held-3-first", "Kept app "+code)
 	serial := r["device"][0]
 	w.made("/groups/"+url.PathEscape("Group "+code)+"/add", fmt.Sprintf(`{"devices":[%q]}`, serial), "")
 	w.made("/devices/"+serial+"/place", fill(`{"cart":"$CSIT-$CK","slot":7,"class":"$CSCH/3$c"}`), "")
