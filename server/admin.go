@@ -66,6 +66,7 @@ func routed(route string, next http.Handler) http.Handler {
 // operations registers all of the API.
 func (s *Server) operations(api huma.API) {
 	s.apiDevices(api)
+	s.apiWhy(api)
 	s.apiLinks(api)
 	s.apiProfiles(api)
 	s.apiGroups(api)

@@ -86,6 +86,7 @@ func itemsInShort(items []itemDoc) string {
 // DeviceCmd groups what is done with a device.
 type DeviceCmd struct {
 	Show          DeviceShowCmd     `cmd:"" help:"Show all that is known of a device."`
+	Why           DeviceWhyCmd      `cmd:"" help:"Say why a device has, lacks or waits for a profile or app."`
 	Timeline      DeviceTimelineCmd `cmd:"" help:"Tell all that happened to a device, oldest first."`
 	Place         DevicePlaceCmd    `cmd:"" help:"Say where a device belongs: cart and slot, site, class."`
 	State         DeviceStateCmd    `cmd:"" help:"Take a device on in its life as property: ready, defective, retired."`

@@ -67,6 +67,8 @@ type Device struct {
 
 // Item is one profile or app on one tablet.
 type Item struct {
+	ID             string     `json:"-"`
+	RetryAt        *time.Time `json:"-"` // when a failed one is tried again
 	Kind           string     `json:"kind" enum:"profile,app"`
 	Name           string     `json:"name"`
 	Version        int64      `json:"version" doc:"The version wished for, or the one still there when it shall go"`
@@ -335,11 +337,13 @@ type itemRow struct {
 	ObservedAt     sqldb.Time `db:"observed_at"`
 	State          string     `db:"state"`
 	Reason         string     `db:"reason"`
+	ItemID         string     `db:"item_id"`
+	RetryAt        sqldb.Time `db:"retry_at"`
 }
 
 func (r itemRow) item() Item {
 	it := Item{
-		Kind: r.Kind, Name: r.Name, Observed: r.Observed, Desired: r.Desired != nil,
+		ID: r.ItemID, RetryAt: when(r.RetryAt), Kind: r.Kind, Name: r.Name, Observed: r.Observed, Desired: r.Desired != nil,
 		SentAt: when(r.SentAt), AcknowledgedAt: when(r.AcknowledgedAt), ObservedAt: when(r.ObservedAt),
 		State: r.State, Reason: r.Reason,
 	}
@@ -358,7 +362,7 @@ func itemsOf(ctx context.Context, q sqldb.Queryer, enrollments []string) ([]item
 	var rows []itemRow
 	err := q.Select(ctx, &rows, `
 		SELECT i.enrollment_id, i.generation, i.item_kind, COALESCE(p.name, a.name, i.item_id) AS name,
-			i.desired, i.sent, i.sent_at, i.acknowledged_at, i.observed, i.observed_at, i.state, i.reason
+			i.desired, i.sent, i.sent_at, i.acknowledged_at, i.observed, i.observed_at, i.state, i.reason, i.item_id, i.retry_at
 		FROM device_items i
 		LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id
 		LEFT JOIN apps a ON i.item_kind = 'app' AND a.id = i.item_id

@@ -178,6 +178,12 @@ func germanOf() []text {
 		{"Dieses iPad kann die App nicht ausführen.", "The iPad cannot run this app"},
 		{"Das iPad hat es angenommen, zeigt es aber nicht in seiner Liste.", "The iPad acknowledged it, but its own list does not show it."},
 		{"Es wurde auf dem iPad entfernt. Finden Sie heraus, von wem.", "It was removed on the iPad"},
+		{"Das iPad ist nicht betreut, und das Profil wirkt nur auf betreuten.", "The iPad is not supervised"},
+		{"Das iPad ist dabei, die App zu installieren.", "The iPad is at it:"},
+		{"Die Person am iPad hat die App abgelehnt. Sie wird später wieder angeboten.", "The person at the iPad refused the app"},
+		{"Das iPad konnte die App nicht installieren. Es wird wieder versucht.", "The iPad could not install the app"},
+		{"Das iPad hat die App abgelehnt.", "The iPad refused the app"},
+		{"Niemand wünscht es mehr. Es bleibt, weil mit ihm auch das verloren ginge, was damit gemacht wurde.", "Nobody wishes it any more."},
 		{"Das iPad meldet einen Fehler und sagt nicht, welchen.", "The iPad reported an error and did not say which."},
 	}
 }
