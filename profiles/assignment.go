@@ -62,7 +62,9 @@ func (r *Room) assign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 				return nil
 			}
 		}
-		return insertAssignment(ctx, tx, it, s, tenantID, exclude, string(by), r.Clock.Now())
+		id := sqldb.NewID()
+		r.undoable(ctx, undo{Do: "unassign", Kind: it.Kind, ItemID: it.ID, Wish: &assignmentRow{ID: id, ScopeKind: s.Kind, ScopeID: s.ID}})
+		return insertAssignment(ctx, tx, id, it, s, tenantID, exclude, string(by), r.Clock.Now())
 	})
 }
 
@@ -89,6 +91,11 @@ func (r *Room) unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenan
 		n, err := deleteAssignment(ctx, tx, it, s, whose)
 		if err != nil {
 			return err
+		}
+		for _, a := range had {
+			if whose == everybody || a.TenantID == whose {
+				r.undoable(ctx, undo{Do: "assign", Kind: it.Kind, ItemID: it.ID, Wish: &a})
+			}
 		}
 		if n > 0 {
 			return nil

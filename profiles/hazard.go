@@ -57,10 +57,6 @@ func networks(wish map[thing]wanted) (ssids []string) {
 // finish counts, and says hazards in words.
 func (w *weigher) finish() {
 	w.plan.Devices = w.touched
-	if w.touched >= ManyDevices {
-		w.plan.Hazards = append(w.plan.Hazards, Hazard{Code: "many", Devices: w.touched, Serials: []string{},
-			Text: fmt.Sprintf("It touches %d iPads, all of them at once. Try it on one first: assign it to device:SERIAL.", w.touched)})
-	}
 	texts := map[string]string{
 		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
 		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",
@@ -73,4 +69,16 @@ func (w *weigher) finish() {
 			w.plan.Hazards = append(w.plan.Hazards, *h)
 		}
 	}
+}
+
+// warnOfMany tells of a change that reaches many tablets at once.
+func (p *Plan) warnOfMany(may bool) {
+	if p.Devices < ManyDevices {
+		return
+	}
+	text := fmt.Sprintf("It touches %d iPads, all of them at once.", p.Devices)
+	if may {
+		text += " Let it reach some first, and the others when these are well: --rollout rings."
+	}
+	p.Hazards = append([]Hazard{{Code: "many", Devices: p.Devices, Serials: []string{}, Text: text}}, p.Hazards...)
 }

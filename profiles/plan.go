@@ -59,6 +59,7 @@ type tablet struct {
 	wish  map[thing]wanted
 	has   map[thing]itemRow    // of this generation
 	open  map[string]string    // dedupe key -> Item, of what waits or is under way
+	nets  map[string]bool      // profiles with a Wi-Fi network
 	lists map[string]time.Time // when each list was last seen in this generation
 }
 
@@ -182,6 +183,9 @@ func (p *planner) drop(th thing) {
 		return
 	case p.t.open[th.key()] == th.removal():
 		return
+	case p.t.nets[th.ID] && p.otherNetwork() != "":
+		p.stay(r, "It goes once the Wi-Fi network of "+p.otherNetwork()+" is there, so that the iPad is not cut off.")
+		return
 	case r.Desired == nil && !r.RetryAt.IsZero() && r.RetryAt.After(p.now):
 		p.lookAt(r.RetryAt.Time)
 		return
@@ -205,6 +209,27 @@ func (p *planner) keep(r itemRow) {
 	}
 	if reason := r.kept(); r.Desired != nil || r.State != blocked || r.Reason != reason {
 		r.Desired, r.State, r.Reason, r.RetryAt, r.Failures = nil, blocked, reason, sqldb.Time{}, 0
+		p.save(r)
+	}
+}
+
+// otherNetwork is a profile with a Wi-Fi network that is wished and not there yet:
+// networks are changed by adding the new one before the old one goes.
+func (p *planner) otherNetwork() string {
+	for _, th := range p.t.things() {
+		w, wished := p.t.wish[th]
+		r := p.t.has[th]
+		if wished && w.Blocked == "" && w.Traits != nil && len(w.Traits.SSIDs) > 0 && (r.Observed == nil || *r.Observed != w.Version) {
+			return w.Name
+		}
+	}
+	return ""
+}
+
+// stay leaves a profile where it is for now.
+func (p *planner) stay(r itemRow, reason string) {
+	if r.Desired != nil || r.State != removing || r.Reason != reason {
+		r.Desired, r.State, r.Reason, r.RetryAt, r.Failures = nil, removing, reason, sqldb.Time{}, 0
 		p.save(r)
 	}
 }

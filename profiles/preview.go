@@ -18,6 +18,9 @@ type Plan struct {
 	Changes []Change `json:"changes"`
 	Blocked []Change `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
 	Hazards []Hazard `json:"hazards"`
+
+	Rollout   string `json:"rollout" enum:"now,rings" doc:"Whether it reaches the devices at once, or ring by ring"`
+	RolloutID string `json:"rollout_id,omitempty" doc:"The roll-out that it began"`
 }
 
 // What happens to an item on a tablet.

@@ -146,6 +146,7 @@ func (r *Room) saveVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, p 
 	now := r.Clock.Now()
 	version := p.Last + 1
 	p.Last, p.UpdatedAt = version, sqldb.At(now)
+	from := p.Version
 	if p.Draft = 0; draft {
 		p.Draft = version
 	} else {
@@ -185,6 +186,7 @@ func (r *Room) saveVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, p 
 	if err := published(ctx, tx, p.ID, version, string(by), now); err != nil {
 		return Profile{}, fmt.Errorf("publish a version: %w", err)
 	}
+	r.undoable(ctx, undo{Do: "publish", Kind: kindProfile, ItemID: p.ID, Version: from})
 	return p.profile(), r.markItem(ctx, tx, kindProfile, p.ID)
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
+	"ranzen/internal/audit"
 	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 )
@@ -16,7 +18,20 @@ import (
 type Asked struct {
 	DryRun bool   // only say what it would do; the caller rolls back
 	Hash   string // of the plan that was looked at: another one is refused
+
+	Rollout  string        // "now", "rings"; "": rings from ManyDevices on
+	Soak     time.Duration // that a ring must have been good; 0 is DefaultSoak
+	By       audit.Actor   // whose the roll-out is
+	TenantID string        // of By; "": the provider's
+
+	undoing bool // a roll-out is aborted: what it is about may change
 }
+
+// How a change reaches tablets.
+const (
+	RolloutNow   = "now"
+	RolloutRings = "rings"
+)
 
 // ManyDevices is from how many tablets on a change is large: its plan warns of
 // their number, and is worked out only when it is asked for.
@@ -28,6 +43,7 @@ type collector struct {
 	things map[thing]bool
 	whole  bool     // devices or groups changed: everything wished of them may differ
 	notes  []string // what changes in the wishes themselves, for the hash
+	undo   []undo   // how to take the change back, in the order in which it was made
 }
 
 type collectorKey struct{}
@@ -54,17 +70,28 @@ func (r *Room) note(ctx context.Context, text string) {
 
 // Propose makes a change and tells what it does to tablets: before is what
 // everybody else sees, after is what tx sees. Nothing is sent here; what differs
-// is derived again by Reconcile once tx is committed. With DryRun the caller must
-// roll back. The plan of a large change that nobody asked for is empty.
+// is derived again by Reconcile once tx is committed. A large change of profiles
+// and apps reaches tablets in rings, unless it shall not; changes of tablets and
+// groups reach them at once. With DryRun the caller must roll back. The plan of a
+// large change that is made at once and that nobody asked for is empty.
 //
-// Faults: those of change; plan.moved.
+// Faults: those of change; plan.moved, rollout.running, rollout.places.
 func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (Plan, error) {
 	c := &collector{ids: map[string]bool{}, things: map[thing]bool{}}
 	if err := change(context.WithValue(ctx, collectorKey{}, c), tx); err != nil {
 		return Plan{}, err
 	}
-	if len(c.ids) >= ManyDevices && a.Hash == "" && !a.DryRun {
-		return Plan{}, nil // nobody asked, and it would take longer than the change
+	if !a.undoing {
+		if err := r.free(ctx, r.DB, c.things); err != nil {
+			return Plan{}, err
+		}
+	}
+	if a.Rollout == RolloutRings && c.whole {
+		return Plan{}, fault.New(fault.Invalid, "rollout.places", "Moving devices and changing groups takes effect at once; only changes of profiles and apps go in rings.").On("rollout")
+	}
+	atOnce := a.Rollout == RolloutNow || c.whole
+	if atOnce && len(c.ids) >= ManyDevices && a.Hash == "" && !a.DryRun {
+		return Plan{Rollout: RolloutNow}, nil // nobody asked, and it would take longer than the change
 	}
 	p, err := r.preview(ctx, tx, c)
 	if err != nil {
@@ -74,7 +101,14 @@ func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(c
 		return Plan{}, fault.New(fault.Conflict, "plan.moved",
 			"Something changed since the plan was made, so that it would do something else now. Nothing was changed: look at the new plan, then apply that.").On("plan")
 	}
-	return p, nil
+	if p.Rollout = RolloutNow; atOnce || p.Devices == 0 || a.Rollout == "" && p.Devices < ManyDevices {
+		p.warnOfMany(!atOnce)
+		return p, nil
+	}
+	if p.Rollout = RolloutRings; !a.DryRun {
+		p.RolloutID, err = r.begin(ctx, tx, a, p, c)
+	}
+	return p, err
 }
 
 // hash is the same for the same consequences, whoever works them out and when.

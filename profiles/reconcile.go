@@ -100,9 +100,17 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	if err != nil {
 		return nil, err
 	}
+	networks, err := networkProfiles(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("find profiles with a network: %w", err)
+	}
+	nets := make(map[string]bool, len(networks))
+	for _, id := range networks {
+		nets[id] = true
+	}
 	out := make(map[string]tablet, len(known))
 	for id, f := range known {
-		out[id] = tablet{facts: f, wish: wished[id], has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
+		out[id] = tablet{facts: f, nets: nets, wish: wished[id], has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
 	}
 	return out, r.gatherState(ctx, q, ids, out)
 }

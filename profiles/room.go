@@ -76,8 +76,9 @@ func (r *Room) poke() {
 
 // Run plans what is marked until ctx ends. Any number of processes may run it.
 func (r *Room) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick, steps := time.NewTicker(time.Second), time.NewTicker(stepEvery)
 	defer tick.Stop()
+	defer steps.Stop()
 	for {
 		n, err := r.Reconcile(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -91,6 +92,10 @@ func (r *Room) Run(ctx context.Context) {
 			return
 		case <-r.nudge:
 		case <-tick.C:
+		case <-steps.C:
+			if err := r.StepRollouts(ctx); err != nil && ctx.Err() == nil {
+				r.Log.ErrorContext(ctx, "moving roll-outs on", "err", err)
+			}
 		}
 	}
 }

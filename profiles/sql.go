@@ -190,9 +190,9 @@ func insertApp(ctx context.Context, tx *sqldb.Tx, a App, now time.Time) error {
 	return err
 }
 
-func insertAssignment(ctx context.Context, tx *sqldb.Tx, it item, s Scope, tenantID string, exclude bool, by string, now time.Time) error {
+func insertAssignment(ctx context.Context, tx *sqldb.Tx, id string, it item, s Scope, tenantID string, exclude bool, by string, now time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, tenant_id, exclude, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (item_kind, item_id, scope_kind, scope_id, tenant_id) DO NOTHING`, sqldb.NewID(), it.Kind, it.ID, s.Kind, s.ID, tenantID, exclude, by, sqldb.At(now))
+		ON CONFLICT (item_kind, item_id, scope_kind, scope_id, tenant_id) DO NOTHING`, id, it.Kind, it.ID, s.Kind, s.ID, tenantID, exclude, by, sqldb.At(now))
 	return err
 }
 

@@ -56,10 +56,11 @@ func itemsAmong(ctx context.Context, q sqldb.Queryer, enrollmentIDs, itemIDs []s
 	return rows, err
 }
 
-// networkProfiles are those whose published version has a Wi-Fi network.
+// networkProfiles are those of which a version has a Wi-Fi network; removed ones
+// may still be on tablets.
 func networkProfiles(ctx context.Context, q sqldb.Queryer) (ids []string, err error) {
 	err = q.Select(ctx, &ids, `SELECT p.id FROM profiles p JOIN profile_versions v ON v.profile_id = p.id
-		WHERE p.removed_at IS NULL AND v.traits LIKE '%"ssids":[%' GROUP BY p.id ORDER BY p.id`)
+		WHERE v.traits LIKE '%"ssids":[%' GROUP BY p.id ORDER BY p.id`)
 	return ids, err
 }
 

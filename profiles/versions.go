@@ -122,6 +122,7 @@ func (r *Room) publish(ctx context.Context, tx *sqldb.Tx, by audit.Actor, p *pro
 	if err := r.record(ctx, tx, by, "profile.publish", "profile:"+p.ID, map[string]any{"name": p.Name, "version": version, "from": from}); err != nil {
 		return err
 	}
+	r.undoable(ctx, undo{Do: "publish", Kind: kindProfile, ItemID: p.ID, Version: from})
 	return r.markItem(ctx, tx, kindProfile, p.ID)
 }
 

@@ -20,7 +20,8 @@ type wanted struct {
 }
 
 // wishesOf tells what is wished of tablets, set-wise: included by an assignment,
-// and excluded by none. only limits it to some items, nil is all. Tablets that
+// and excluded by none; where a
+// roll-out has not opened its ring yet, what was wished before. only limits it to some items, nil is all. Tablets that
 // facts does not know have no entry: nothing wished is not the same as not known.
 func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]DeviceFacts, scopes map[string][]schools.Scope, only map[thing]bool) (map[string]map[thing]wanted, error) {
 	rows, err := r.wishRows(ctx, q, scopes, only)
@@ -34,6 +35,9 @@ func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]D
 	out := make(map[string]map[thing]wanted, len(facts))
 	for id, f := range facts {
 		out[id] = wishedIn(scopes[f.DeviceID], byScope, known)
+	}
+	if err := r.overlay(ctx, q, out, only); err != nil {
+		return nil, err
 	}
 	for id, wish := range out {
 		for th, w := range wish {

@@ -31,7 +31,7 @@ func (f facts) Facts(ctx context.Context, q sqldb.Queryer, ids []string) (map[st
 	known, err := f.Room.Facts(ctx, q, ids)
 	out := map[string]profiles.DeviceFacts{}
 	for id, k := range known {
-		out[id] = profiles.DeviceFacts{EnrollmentID: id, DeviceID: k.DeviceID, Generation: k.Generation, Active: k.State == enroll.Enrolled, Supervised: k.Supervised}
+		out[id] = profiles.DeviceFacts{EnrollmentID: id, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled, Supervised: k.Supervised}
 	}
 	return out, err
 }
@@ -173,14 +173,15 @@ type pad struct {
 	w        *world
 	id       string
 	gen      int64
-	profiles map[string]string // identifier -> PayloadUUID
-	apps     map[string]string // bundle -> Status
+	profiles map[string]string    // identifier -> PayloadUUID
+	apps     map[string]string    // bundle -> Status
+	nets     map[string][2]string // profile -> network and password
 	answer   func(requestType string, body map[string]any) map[string]any
 	took     []string // request types of the last session
 }
 
 func (w *world) pad(id string) *pad {
-	return &pad{w: w, id: id, gen: 1, profiles: map[string]string{}, apps: map[string]string{}}
+	return &pad{w: w, id: id, gen: 1, profiles: map[string]string{}, apps: map[string]string{}, nets: map[string][2]string{}}
 }
 
 func (p *pad) exchange(report map[string]any) *commands.HandOver {
@@ -228,12 +229,21 @@ func (p *pad) obey(requestType string, c map[string]any) map[string]any {
 	r := map[string]any{}
 	switch requestType {
 	case "InstallProfile":
-		var doc struct{ PayloadIdentifier, PayloadUUID string }
+		var doc struct {
+			PayloadIdentifier, PayloadUUID string
+			PayloadContent                 []struct{ PayloadType, SSID_STR, Password string }
+		}
 		b, _ := c["Payload"].([]byte)
 		p.w.must(plist.Unmarshal(b, &doc))
 		p.profiles[doc.PayloadIdentifier] = doc.PayloadUUID
+		for _, c := range doc.PayloadContent {
+			if c.PayloadType == "com.apple.wifi.managed" {
+				p.nets[doc.PayloadIdentifier] = [2]string{c.SSID_STR, c.Password}
+			}
+		}
 	case "RemoveProfile":
 		delete(p.profiles, c["Identifier"].(string))
+		delete(p.nets, c["Identifier"].(string))
 	case "InstallApplication":
 		p.apps["com.apple.Keynote"] = "Managed"
 		r["State"] = "Queued"

@@ -87,6 +87,7 @@ func (s *Server) apiProfiles(api huma.API) {
 	s.apiApps(api)
 	s.apiRemovals(api)
 	s.apiAssignments(api)
+	s.apiRollouts(api)
 	s.apiDocument(api)
 }
 

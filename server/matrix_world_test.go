@@ -118,6 +118,15 @@ func (w *town) settle(code string) {
 	w.made("/apps", fill(`{"tenant":"$c","name":"Kept app $c","adam_id":"409183694","bundle_id":"com.$c.kept","holds_data":true}`), "name")
 	w.exec(`INSERT INTO device_items (enrollment_id, item_kind, item_id, generation, observed, observed_at, state, updated_at)
 		SELECT CAST(? AS TEXT), 'app', a.id, 1, 1, 1, 'blocked', 1 FROM apps a WHERE a.name = ?`, code+"-held-3-first", "Kept app "+code)
+	w.exec(`INSERT INTO rollouts (id, tenant_id, title, state, ring, soak, opened_at, undo, sizes, created_by, created_at) VALUES (?, ?, ?, 'paused', 0, 1, 1, '[]', '[1,1,1]', 'user:x', 1)`,
+		code+"-rollout", w.ids[code], "Wi-Fi "+code)
+	add("rollout", code+"-rollout")
+	for i := range 2 {
+		id := fmt.Sprintf("%s-rollout-%d", code, i)
+		w.exec(`INSERT INTO rollouts (id, tenant_id, title, state, ring, soak, opened_at, undo, sizes, created_by, created_at) VALUES (?, ?, ?, 'paused', 0, 1, 1, '[]', '[1,1,1]', 'user:x', 1)`,
+			id, w.ids[code], "Spare "+code)
+		add("sparerollout", id)
+	}
 	serial := r["device"][0]
 	w.made("/groups/"+url.PathEscape("Group "+code)+"/add", fmt.Sprintf(`{"devices":[%q]}`, serial), "")
 	w.made("/devices/"+serial+"/place", fill(`{"cart":"$CSIT-$CK","slot":7,"class":"$CSCH/3$c"}`), "")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/url"
+	"strconv"
+	"time"
 )
 
 // Planning is how a change of wishes is made; every command that changes wishes
@@ -9,6 +11,9 @@ import (
 type Planning struct {
 	DryRun bool   `help:"Only say what it would do to each device."`
 	Plan   string `placeholder:"HASH" help:"Do it only if it still does what the plan with this hash says."`
+
+	Rollout string        `enum:"now,rings," default:"" placeholder:"now|rings" help:"At once, or ring by ring: one device of each site, a tenth, the rest. Default: rings for 50 devices and more."`
+	Soak    time.Duration `placeholder:"5m" help:"How long a ring must have been good before the next one opens."`
 }
 
 func (p Planning) planning() url.Values {
@@ -18,6 +23,12 @@ func (p Planning) planning() url.Values {
 	}
 	if p.Plan != "" {
 		q.Set("plan", p.Plan)
+	}
+	if p.Rollout != "" {
+		q.Set("rollout", p.Rollout)
+	}
+	if p.Soak > 0 {
+		q.Set("soak", strconv.FormatInt(int64((p.Soak+time.Second-1)/time.Second), 10))
 	}
 	return q
 }
@@ -29,6 +40,9 @@ type planDoc struct {
 	Changes []changeDoc `json:"changes"`
 	Blocked []changeDoc `json:"blocked"`
 	Hazards []hazardDoc `json:"hazards"`
+
+	Rollout   string `json:"rollout"`
+	RolloutID string `json:"rollout_id"`
 }
 
 type changeDoc struct {
@@ -56,6 +70,9 @@ func (c *client) plan(doc planDoc) {
 	c.print(t, "Nothing would change on any device.")
 	c.planned(doc)
 	if doc.Devices > 0 {
+		if doc.Rollout == "rings" {
+			c.line("It would reach the devices ring by ring, one of each site first.")
+		}
 		c.line("%s touched. Nothing was changed. Do just this with: --plan %s", count(doc.Devices, "device"), doc.Hash)
 	}
 }
@@ -64,5 +81,8 @@ func (c *client) plan(doc planDoc) {
 func (c *client) planned(doc planDoc) {
 	for _, h := range doc.Hazards {
 		c.hint("%s", h.Text)
+	}
+	if doc.RolloutID != "" {
+		c.line("It reaches the devices ring by ring, one of each site first. Watch it with: ranzen rollout show %s", doc.RolloutID)
 	}
 }

@@ -330,7 +330,7 @@ func (d *demo) enroll(ctx context.Context) error {
 // show.
 func (d *demo) deliver(ctx context.Context) error {
 	wish := map[string]any{"names": []string{demoWiFi, demoApp}, "to": "all"}
-	if err := d.api.post(ctx, "/assignments", wish, nil); err != nil {
+	if err := d.api.post(ctx, "/assignments?rollout=now", wish, nil); err != nil {
 		return err
 	}
 	const items = 2

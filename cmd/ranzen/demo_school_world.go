@@ -153,7 +153,7 @@ func (d *schoolDemo) wishes(ctx context.Context) error {
 		}
 		names = append(names, a.name)
 	}
-	if err := d.api.post(ctx, "/assignments", map[string]any{"names": names, "to": "tenant:" + townCode}, nil); err != nil {
+	if err := d.api.post(ctx, "/assignments?rollout=now", map[string]any{"names": names, "to": "tenant:" + townCode}, nil); err != nil {
 		return err
 	}
 	for _, s := range townSites() {
@@ -161,7 +161,7 @@ func (d *schoolDemo) wishes(ctx context.Context) error {
 		if err := d.api.post(ctx, "/profiles/wifi", wifi, nil); err != nil {
 			return err
 		}
-		if err := d.api.post(ctx, "/assignments", map[string]any{"names": []string{wifiOf(s.code)}, "to": "site:" + s.code}, nil); err != nil {
+		if err := d.api.post(ctx, "/assignments?rollout=now", map[string]any{"names": []string{wifiOf(s.code)}, "to": "site:" + s.code}, nil); err != nil {
 			return err
 		}
 	}

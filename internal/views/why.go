@@ -261,7 +261,7 @@ func (c *whyCase) state() string {
 		return c.row.State
 	case kept:
 		return "excluded"
-	case c.row != nil:
+	case c.row != nil && c.row.SentAt != nil:
 		return "removed"
 	}
 	return "not_assigned"

@@ -21,7 +21,44 @@ CREATE TABLE secrets (
     UNIQUE (tenant_id, name)
 );
 
+-- A change of wishes on its way through the fleet, ring by ring.
+CREATE TABLE rollouts (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    tenant_id  TEXT   NOT NULL DEFAULT '',       -- of who began it; '': the provider's
+    title      TEXT   NOT NULL,
+    state      TEXT   NOT NULL CHECK (state IN ('running', 'paused', 'halted', 'done', 'aborted')),
+    ring       BIGINT NOT NULL,                  -- the open one: 0 canaries, 1 a tenth, 2 the rest
+    soak       BIGINT NOT NULL,                  -- ms that a ring must have been good
+    opened_at  BIGINT NOT NULL,
+    checked_at BIGINT,                           -- when its tablets were asked to prove that they still speak
+    reason     TEXT   NOT NULL DEFAULT '',       -- why it halted
+    undo       TEXT   NOT NULL DEFAULT '[]',     -- JSON: what takes the change back
+    sizes      TEXT   NOT NULL DEFAULT '[]',     -- JSON: tablets of each ring
+    created_by TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    ended_at   BIGINT
+);
+CREATE INDEX rollouts_state ON rollouts (state);
+
+-- Tablets of rollouts that have not ended: what was wished before, as long as
+-- their ring is closed.
+CREATE TABLE rollout_devices (
+    rollout_id    TEXT    NOT NULL REFERENCES rollouts (id),
+    enrollment_id TEXT    NOT NULL,
+    item_kind     TEXT    NOT NULL,
+    item_id       TEXT    NOT NULL,
+    ring          BIGINT  NOT NULL,
+    before        BIGINT,                        -- version; NULL: not wished
+    target        BIGINT,
+    accepted      BOOLEAN NOT NULL DEFAULT FALSE,-- a person went on in spite of it
+    PRIMARY KEY (enrollment_id, item_kind, item_id)
+);
+CREATE INDEX rollout_devices_rollout ON rollout_devices (rollout_id, ring);
+CREATE INDEX rollout_devices_item ON rollout_devices (item_kind, item_id);
+
 -- +goose Down
+DROP TABLE rollout_devices;
+DROP TABLE rollouts;
 DROP TABLE secrets;
 ALTER TABLE device_items DROP COLUMN remove_by;
 ALTER TABLE device_items DROP COLUMN remove_after;
