@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"ranzen/internal/sqldb"
 )
@@ -16,6 +17,7 @@ type Facts struct {
 	LostMode                     bool
 	State                        State
 	Generation                   int64
+	LastSeen                     time.Time // only of FactsOf
 }
 
 // Facts gives what is known of enrollments; ids of none are missing from it. It
@@ -48,6 +50,52 @@ func (r *Room) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []strin
 		}
 	}
 	return out, nil
+}
+
+// FactsOf gives what is known of devices by their ids, from the enrollment that
+// lives, or else the last one. Devices that never enrolled are missing from it.
+func (r *Room) FactsOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]Facts, error) {
+	out := make(map[string]Facts, len(deviceIDs))
+	for part := range chunks(deviceIDs) {
+		var rows []struct {
+			ID       string     `db:"id"`
+			DeviceID string     `db:"device_id"`
+			LastSeen sqldb.Time `db:"last_seen"`
+		}
+		err := q.Select(ctx, &rows, `SELECT e.id, e.device_id, c.last_seen FROM enrollments e LEFT JOIN contacts c ON c.enrollment_id = e.id
+			WHERE e.device_id IN (?) AND e.state <> 'held'
+			ORDER BY CASE WHEN e.state IN ('enrolling', 'enrolled') THEN 0 ELSE 1 END, e.updated_at DESC, e.id DESC`, part)
+		if err != nil {
+			return nil, fmt.Errorf("read facts of devices: %w", err)
+		}
+		ids := make([]string, 0, len(rows))
+		met := map[string]bool{}
+		for _, row := range rows {
+			if !met[row.DeviceID] {
+				met[row.DeviceID] = true
+				ids = append(ids, row.ID)
+			}
+		}
+		known, err := r.Facts(ctx, q, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if f, is := known[row.ID]; is {
+				f.LastSeen = row.LastSeen.Time
+				out[f.DeviceID] = f
+			}
+		}
+	}
+	return out, nil
+}
+
+// ChangedSince lists the devices whose enrollment changed since then.
+func (r *Room) ChangedSince(ctx context.Context, q sqldb.Queryer, since time.Time) (ids []string, err error) {
+	if err = q.Select(ctx, &ids, `SELECT DISTINCT e.device_id FROM enrollments e WHERE e.updated_at >= ? ORDER BY e.device_id`, sqldb.At(since)); err != nil {
+		return nil, fmt.Errorf("list enrollments that changed: %w", err)
+	}
+	return ids, nil
 }
 
 // ActiveIn gives the enrolled tablets in a scope: "all", or one of package

@@ -106,6 +106,9 @@ func (r *Room) CreateLink(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 		if err != nil {
 			return Link{}, err
 		}
+		if g.Rule != "" {
+			return Link{}, fault.New(fault.Conflict, "link.group-rule", "A rule says who is in the group %s, so a link cannot put devices into it. Name a group without a rule.", g.Name).On("group")
+		}
 		l.Group, l.groupID = g.Name, g.ID
 	}
 	sealed, err := r.Vault.Seal("enroll.link:"+l.ID, []byte(l.Code))

@@ -38,9 +38,10 @@ type DocApp struct {
 	HoldsData bool   `json:"holds_data,omitempty"`
 }
 
-// DocGroup is a group with the serial numbers of its devices.
+// DocGroup is a group with its rule, or with the serial numbers of its devices.
 type DocGroup struct {
 	Name    string   `json:"name" maxLength:"255"`
+	Rule    string   `json:"rule,omitempty" maxLength:"2000"`
 	Devices []string `json:"devices,omitempty" doc:"Serial numbers"`
 }
 
@@ -82,7 +83,7 @@ func (r *Room) ApplyDocument(ctx context.Context, tx *sqldb.Tx, by audit.Actor, 
 		return nil, err
 	}
 	a := applying{Room: r, tx: tx, by: by, tenant: tenantID, doc: doc, now: now, sc: sc, edits: []Edit{}}
-	for _, step := range []func(context.Context) error{a.groups, a.apps, a.profiles, a.assignments, a.removeItems, a.removeGroups} {
+	for _, step := range []func(context.Context) error{a.apps, a.profiles, a.groups, a.assignments, a.removeItems, a.removeGroups} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -149,13 +150,40 @@ func (a *applying) edit(ctx context.Context, what, name, action string) {
 	a.edits = append(a.edits, Edit{what, name, action})
 }
 
+// inOrder puts groups before those whose rules ask for them.
+func inOrder(list []DocGroup) []DocGroup {
+	var out []DocGroup
+	for left := list; len(left) > 0; {
+		var later []DocGroup
+		for _, g := range left {
+			rule, err := schools.ParseRule(g.Rule)
+			_, names := rule.Names()
+			waits := g.Rule != "" && err == nil && slices.ContainsFunc(left, func(o DocGroup) bool { return o.Name != g.Name && slices.Contains(names, o.Name) })
+			if waits {
+				later = append(later, g)
+			} else {
+				out = append(out, g)
+			}
+		}
+		if len(later) == len(left) {
+			return append(out, later...) // they wait for each other, which is refused by name
+		}
+		left = later
+	}
+	return out
+}
+
 func (a *applying) groups(ctx context.Context) error {
-	for _, g := range a.doc.Groups {
+	for _, g := range inOrder(a.doc.Groups) {
 		i := slices.IndexFunc(a.now.Groups, func(o DocGroup) bool { return o.Name == g.Name })
 		had := []string{}
 		var id string
 		if i < 0 {
-			made, err := a.Schools.CreateGroup(ctx, a.tx, a.by, a.tenant, g.Name)
+			create := func() (schools.Group, error) { return a.Schools.CreateGroup(ctx, a.tx, a.by, a.tenant, g.Name) }
+			if g.Rule != "" {
+				create = func() (schools.Group, error) { return a.CreateRuleGroup(ctx, a.tx, a.by, a.tenant, g.Name, g.Rule) }
+			}
+			made, err := create()
 			if err != nil {
 				return err
 			}
@@ -166,7 +194,16 @@ func (a *applying) groups(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if g.Rule != there.Rule {
+				if err := a.SetRule(ctx, a.tx, a.by, there, g.Rule); err != nil {
+					return err
+				}
+				a.edit(ctx, "group", g.Name, "change")
+			}
 			id, had = there.ID, a.now.Groups[i].Devices
+		}
+		if g.Rule != "" {
+			continue
 		}
 		in, out := without(g.Devices, had), without(had, g.Devices)
 		if i >= 0 && len(in)+len(out) > 0 {

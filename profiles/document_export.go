@@ -61,6 +61,10 @@ func (r *Room) exportGroups(ctx context.Context, q sqldb.Queryer, tenantID strin
 		if g.TenantID != tenantID {
 			continue
 		}
+		if g.Rule != "" {
+			out = append(out, DocGroup{Name: g.Name, Rule: g.Rule})
+			continue
+		}
 		ids, err := r.Schools.DevicesIn(ctx, q, g.ID)
 		if err != nil {
 			return nil, err

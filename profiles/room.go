@@ -22,12 +22,19 @@ type DeviceFacts struct {
 	OSVersion              string
 	Supervised             *bool // nil: not known yet
 	LostMode               bool
+	Model                  string
+	State                  string
+	LastSeen               time.Time // only of OfDevices
 }
 
 // Facts tells of enrollments. Package enroll does.
 type Facts interface {
 	// Facts gives what is known; ids of no enrollment are missing from it.
 	Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (map[string]DeviceFacts, error)
+	// OfDevices gives what is known by device id; who never enrolled is missing.
+	OfDevices(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]DeviceFacts, error)
+	// ChangedSince lists the devices whose enrollment changed since then.
+	ChangedSince(ctx context.Context, q sqldb.Queryer, since time.Time) ([]string, error)
 	// InScope lists the enrolled tablets in a scope.
 	InScope(ctx context.Context, q sqldb.Queryer, s Scope) ([]string, error)
 }
@@ -79,6 +86,7 @@ func (r *Room) Run(ctx context.Context) {
 	tick, steps := time.NewTicker(time.Second), time.NewTicker(stepEvery)
 	defer tick.Stop()
 	defer steps.Stop()
+	groups := regrouper{room: r}
 	for {
 		n, err := r.Reconcile(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -95,6 +103,9 @@ func (r *Room) Run(ctx context.Context) {
 		case <-steps.C:
 			if err := r.StepRollouts(ctx); err != nil && ctx.Err() == nil {
 				r.Log.ErrorContext(ctx, "moving roll-outs on", "err", err)
+			}
+			if err := groups.tick(ctx); err != nil && ctx.Err() == nil {
+				r.Log.ErrorContext(ctx, "working out who is in groups", "err", err)
 			}
 		}
 	}

@@ -243,3 +243,9 @@ func setRemoval(ctx context.Context, tx *sqldb.Tx, appID string, enrollmentIDs [
 	}
 	return nil
 }
+
+// itemsChanged are the tablets whose items changed since then.
+func itemsChanged(ctx context.Context, q sqldb.Queryer, since time.Time) (ids []string, err error) {
+	err = q.Select(ctx, &ids, `SELECT DISTINCT i.enrollment_id FROM device_items i WHERE i.updated_at >= ? ORDER BY i.enrollment_id`, sqldb.At(since))
+	return ids, err
+}

@@ -19,7 +19,9 @@ type group struct {
 	ID        string    `json:"id"`
 	Tenant    string    `json:"tenant" doc:"Code of whose it is; empty: the provider's, for devices of all tenants"`
 	Name      string    `json:"name"`
+	Rule      string    `json:"rule" doc:"Who is in it; empty: who was put in"`
 	Devices   int64     `json:"devices" doc:"How many of the devices you may see are in it"`
+	Unknown   int64     `json:"unknown" doc:"Of how many nobody knows whether its rule takes them in: they stay as they are"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -66,6 +68,7 @@ func (s *Server) apiGroups(api huma.API) {
 		Body struct {
 			Name   string `json:"name" maxLength:"255"`
 			Tenant string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
+			Rule   string `json:"rule,omitempty" maxLength:"2000" example:"os_version < 18.2 and not class = 3b" doc:"Who is in it. Default: who is put in"`
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/groups", "createGroup", auth.Change, "Make a group", "groups", false},
@@ -78,8 +81,34 @@ func (s *Server) apiGroups(api huma.API) {
 			if err != nil {
 				return group{}, err
 			}
+			if in.Body.Rule != "" {
+				g, err := s.Profiles.CreateRuleGroup(ctx, tx, by, tenant, in.Body.Name, in.Body.Rule)
+				if err != nil {
+					return group{}, err
+				}
+				g, err = s.Schools.GroupByName(ctx, tx, tenant, g.ID) // counted
+				return groupOf(g, codes), err
+			}
 			g, err := s.Schools.CreateGroup(ctx, tx, by, tenant, in.Body.Name)
 			return groupOf(g, codes), err
+		})
+	read(s, api, operation{http.MethodGet, "/groups/{group}", "getGroup", auth.Look, "Show a group, and of which devices its rule does not know", "groups", false}, s.getGroup)
+	type newRule struct {
+		OneGroup
+		Wanting
+		Body struct {
+			Rule string `json:"rule" minLength:"1" maxLength:"2000" example:"os_version < 18.2 and not class = 3b"`
+		}
+	}
+	write(s, api, operation{http.MethodPost, "/groups/{group}/rule", "setGroupRule", auth.Change, "Give a group another rule", "groups", false},
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newRule) (Planned, error) {
+			g, err := s.mine(ctx, tx, &in.OneGroup)
+			if err != nil {
+				return Planned{}, err
+			}
+			return s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+				return s.Profiles.SetRule(ctx, tx, by, g, in.Body.Rule)
+			})
 		})
 	write(s, api, operation{http.MethodDelete, "/groups/{group}", "removeGroup", auth.Change, "Remove a group; its devices stay", "groups", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *OneGroup) (nothing, error) {
@@ -150,7 +179,38 @@ func (s *Server) moved(ctx context.Context, tx *sqldb.Tx, deviceIDs ...string) e
 }
 
 func groupOf(g schools.Group, codes map[string]string) group {
-	return group{g.ID, codes[g.TenantID], g.Name, g.Devices, g.CreatedAt}
+	return group{g.ID, codes[g.TenantID], g.Name, g.Rule, g.Devices, g.Unknown, g.CreatedAt}
+}
+
+// doubt is a device of which a rule does not know.
+type doubt struct {
+	Device  string `json:"device" doc:"Its serial number"`
+	Missing string `json:"missing" example:"os_version" doc:"The fact that is not known"`
+	In      bool   `json:"in" doc:"It is in the group until it is known"`
+}
+
+type groupDetail struct {
+	Group    group   `json:"group"`
+	Unknowns []doubt `json:"unknowns" doc:"At most 1000"`
+}
+
+func (s *Server) getGroup(ctx context.Context, in *OneGroup) (out groupDetail, err error) {
+	tenant, codes, err := s.speaks(ctx, s.DB, in.Tenant)
+	if err != nil {
+		return out, err
+	}
+	g, err := s.Schools.GroupByName(ctx, s.DB, tenant, in.Group.text)
+	if err != nil {
+		return out, err
+	}
+	list, err := s.Schools.Doubts(ctx, s.DB, g.ID, own(ctx))
+	if err != nil {
+		return out, err
+	}
+	if own(ctx) != "" {
+		g.Unknown = int64(len(list)) // of one's own devices
+	}
+	return groupDetail{groupOf(g, codes), mapped(list, func(d schools.Doubt) doubt { return doubt{d.Serial, d.Missing, d.In} })}, nil
 }
 
 func (s *Server) listGroups(ctx context.Context, in *PagedOf) (list[group], error) {

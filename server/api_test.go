@@ -32,13 +32,26 @@ var update = flag.Bool("update", false, "write openapi.yaml anew")
 // facts is enroll as profiles sees it, as cmd/ranzen wires it.
 type facts struct{ *enroll.Room }
 
-func (f facts) Facts(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]profiles.DeviceFacts, error) {
-	known, err := f.Room.Facts(ctx, q, ids)
-	out := map[string]profiles.DeviceFacts{}
+func (f facts) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.Room.Facts(ctx, q, enrollmentIDs)
+	return planned(known), err
+}
+
+func (f facts) OfDevices(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.FactsOf(ctx, q, deviceIDs)
+	return planned(known), err
+}
+
+// planned are facts by the same keys, as planning takes them.
+func planned(known map[string]enroll.Facts) map[string]profiles.DeviceFacts {
+	out := make(map[string]profiles.DeviceFacts, len(known))
 	for id, k := range known {
-		out[id] = profiles.DeviceFacts{EnrollmentID: id, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled, OSVersion: k.OSVersion, Supervised: k.Supervised}
+		out[id] = profiles.DeviceFacts{
+			EnrollmentID: k.EnrollmentID, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled,
+			OSVersion: k.OSVersion, Supervised: k.Supervised, LostMode: k.LostMode, Model: k.Model, State: string(k.State), LastSeen: k.LastSeen,
+		}
 	}
-	return out, err
+	return out
 }
 
 func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) ([]string, error) {

@@ -87,6 +87,8 @@ func expected() map[string][]expectation {
 		"listGroups": lists, "createGroup": {{body: `{"tenant":"<tenant>","name":"New <n>"}`}},
 		"removeGroup":   {{spare: map[string]string{"group": "sparegroup"}}},
 		"addToGroup":    {{body: `{"devices":["<device>"]}`, smuggle: `{"devices":["<device>"]}`}},
+		"getGroup":      plain,
+		"setGroupRule":  {{body: `{"rule":"model = x"}`, code: "group.static", smuggle: `{"rule":"in \"<group>\""}`}},
 		"dropFromGroup": {{body: `{"devices":["<device>"]}`, smuggle: `{"devices":["<device>"]}`, smuggled: "to the provider it is a device that is not in the group"}},
 		"listLinks":     lists, "revokeLink": {{spare: map[string]string{"link": "sparelink"}}},
 		"createLink": {{body: `{"tenant":"<tenant>","name":"New"}`, smuggle: `{"tenant":"<my.tenant>","name":"New","group":"<group>"}`}},

@@ -77,6 +77,8 @@ func (c *AppRemoveCmd) Run(ctx context.Context, e env) error {
 type GroupCmd struct {
 	Create GroupCreateCmd `cmd:"" help:"Make a group."`
 	List   GroupListCmd   `cmd:"" help:"List the groups."`
+	Show   GroupShowCmd   `cmd:"" help:"Show a group, and of which devices its rule does not know."`
+	Rule   GroupRuleCmd   `cmd:"" help:"Give a group another rule."`
 	Add    GroupAddCmd    `cmd:"" help:"Put devices into a group."`
 	Drop   GroupDropCmd   `cmd:"" help:"Take devices out of a group."`
 	Remove GroupRemoveCmd `cmd:"" help:"Remove a group; its devices stay."`
@@ -86,7 +88,9 @@ type groupDoc struct {
 	ID        string    `json:"id"`
 	Tenant    string    `json:"tenant"`
 	Name      string    `json:"name"`
+	Rule      string    `json:"rule"`
 	Devices   int64     `json:"devices"`
+	Unknown   int64     `json:"unknown"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -95,12 +99,85 @@ type GroupCreateCmd struct {
 	Remote
 	ForTenant
 	Name string `arg:"" help:"The group's name."`
+	Rule string `placeholder:"RULE" help:"Who is in it, such as: os_version < 18.2 and not class = 3b. Fields: model, os_version, supervised, state, site, school, class, cart, last_seen; has ITEM, lacks ITEM, in GROUP. Default: who is put in."`
 }
 
 // Run makes the group.
 func (c *GroupCreateCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.post(ctx, "/groups", c.into(map[string]any{"name": c.Name}), nil) },
-		func(api *client) { api.line("Group %s is there.", c.Name) })
+	body := map[string]any{"name": c.Name}
+	if c.Rule != "" {
+		body["rule"] = c.Rule
+	}
+	var g groupDoc
+	return c.do(e, func(api *client) error { return api.post(ctx, "/groups", c.into(body), &g) }, func(api *client) {
+		if c.Rule == "" {
+			api.line("Group %s is there.", c.Name)
+			return
+		}
+		api.line("Group %s is there, with %s by its rule.", c.Name, count(g.Devices, "device"))
+		g.doubt(api)
+	})
+}
+
+// doubt tells of how many devices the rule does not know.
+func (g groupDoc) doubt(api *client) {
+	if g.Unknown > 0 {
+		api.hint("Of %s nobody knows whether the rule takes them in: see ranzen group show.", count(g.Unknown, "device"))
+	}
+}
+
+// GroupShowCmd is `ranzen group show`.
+type GroupShowCmd struct {
+	Remote
+	ForTenant
+	Name string `arg:"" help:"The group's name."`
+}
+
+// Run prints the group, and the devices of which its rule does not know.
+func (c *GroupShowCmd) Run(ctx context.Context, e env) error {
+	var doc struct {
+		Group    groupDoc `json:"group"`
+		Unknowns []struct {
+			Device  string `json:"device"`
+			Missing string `json:"missing"`
+			In      bool   `json:"in"`
+		} `json:"unknowns"`
+	}
+	return c.do(e, func(api *client) error { return api.get(ctx, at("groups", c.Name), c.query(), &doc) }, func(api *client) {
+		g := doc.Group
+		api.facts("name", g.Name, "rule", g.Rule, "devices", fmt.Sprint(g.Devices), "not known", fmt.Sprint(g.Unknown), "since", moment(g.CreatedAt))
+		t := newTable("DEVICE", "NOT KNOWN", "IN UNTIL THEN")
+		for _, d := range doc.Unknowns {
+			t.add(d.Device, d.Missing, yesNo(&d.In))
+		}
+		if len(doc.Unknowns) > 0 {
+			api.print(t, "")
+		}
+	})
+}
+
+// GroupRuleCmd is `ranzen group rule`.
+type GroupRuleCmd struct {
+	Remote
+	ForTenant
+	Planning
+	Name string `arg:"" help:"The group's name."`
+	Rule string `arg:"" help:"Who is in it from now on."`
+}
+
+// Run sets the rule.
+func (c *GroupRuleCmd) Run(ctx context.Context, e env) error {
+	var doc planDoc
+	return c.do(e, func(api *client) error {
+		return api.post(ctx, withQuery(at("groups", c.Name, "rule"), with(c.query(), c.planning())), map[string]any{"rule": c.Rule}, &doc)
+	}, func(api *client) {
+		if c.DryRun {
+			api.plan(doc)
+			return
+		}
+		api.line("Group %s has its new rule.", c.Name)
+		api.planned(doc)
+	})
 }
 
 // GroupListCmd is `ranzen group list`.
@@ -116,9 +193,9 @@ func (c *GroupListCmd) Run(ctx context.Context, e env) error {
 		list, _, err = listing[groupDoc](ctx, api, "/groups", c.query(), 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "TENANT", "DEVICES")
+		t := newTable("NAME", "TENANT", "DEVICES", "RULE")
 		for _, g := range list {
-			t.add(g.Name, g.Tenant, fmt.Sprint(g.Devices))
+			t.add(g.Name, g.Tenant, fmt.Sprint(g.Devices), g.Rule)
 		}
 		api.print(t, "There are no groups.")
 	})

@@ -38,7 +38,8 @@ type stateApp struct {
 
 type stateGroup struct {
 	Name    string   `json:"name" yaml:"name"`
-	Devices []string `json:"devices" yaml:"devices"`
+	Rule    string   `json:"rule,omitempty" yaml:"rule,omitempty"`
+	Devices []string `json:"devices,omitempty" yaml:"devices,omitempty"`
 }
 
 type stateAssignment struct {
@@ -170,15 +171,23 @@ func readApp(file string, n *yaml.Node) (a stateApp, err error) {
 }
 
 func readGroup(file string, n *yaml.Node) (g stateGroup, err error) {
-	in, err := fields(file, n, "name", "devices")
+	in, err := fields(file, n, "name", "rule", "devices")
 	if err != nil {
 		return g, err
 	}
 	if g.Name, err = text(file, n, in, "name", true); err != nil {
 		return g, err
 	}
+	if g.Rule, err = text(file, n, in, "rule", false); err != nil {
+		return g, err
+	}
 	g.Devices = []string{}
-	if in["devices"] == nil {
+	switch {
+	case g.Rule != "" && in["devices"] != nil:
+		return g, badLine(file, in["devices"], "a group has a rule or devices, not both")
+	case g.Rule != "":
+		return g, nil
+	case in["devices"] == nil:
 		return g, badLine(file, n, "devices is missing; write devices: [] for a group without")
 	}
 	list, err := entries(file, in["devices"])

@@ -131,17 +131,24 @@ type facts struct{ *enroll.Room }
 
 func (f facts) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (map[string]profiles.DeviceFacts, error) {
 	known, err := f.Room.Facts(ctx, q, enrollmentIDs)
-	if err != nil {
-		return nil, err
-	}
+	return planned(known), err
+}
+
+func (f facts) OfDevices(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.FactsOf(ctx, q, deviceIDs)
+	return planned(known), err
+}
+
+// planned are facts by the same keys, as planning takes them.
+func planned(known map[string]enroll.Facts) map[string]profiles.DeviceFacts {
 	out := make(map[string]profiles.DeviceFacts, len(known))
 	for id, k := range known {
 		out[id] = profiles.DeviceFacts{
 			EnrollmentID: k.EnrollmentID, DeviceID: k.DeviceID, Serial: k.Serial, Generation: k.Generation, Active: k.State == enroll.Enrolled,
-			OSVersion: k.OSVersion, Supervised: k.Supervised, LostMode: k.LostMode,
+			OSVersion: k.OSVersion, Supervised: k.Supervised, LostMode: k.LostMode, Model: k.Model, State: string(k.State), LastSeen: k.LastSeen,
 		}
 	}
-	return out, nil
+	return out
 }
 
 func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) ([]string, error) {

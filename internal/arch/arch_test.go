@@ -34,7 +34,7 @@ func owners() map[string]string {
 	for pkg, tables := range map[string]string{
 		"internal/audit":    "audit_events audit_head",
 		"internal/auth":     "users tokens",
-		"internal/schools":  "tenants schools sites rooms classes carts cart_classes deliveries devices delivery_serials scans pack_checks tag_numbers imports import_mappings device_groups device_group_members",
+		"internal/schools":  "tenants schools sites rooms classes carts cart_classes deliveries devices delivery_serials scans pack_checks tag_numbers imports import_mappings device_groups device_group_members group_unknown",
 		"certs":             "ca_keys certificates challenges crl refusals push_certificates ade_tokens",
 		"internal/commands": "commands answers push_targets",
 		"enroll":            "links enrollments contacts inventory locations ade_sync ade_devices ade_profiles ade_profile_uuids ade_wishes ade_visits holds",

@@ -47,12 +47,14 @@ type Device struct {
 	CreatedAt     time.Time
 }
 
-// Group is a set of devices that people made by hand.
+// Group is a set of devices: those that people put in, or those that a rule takes.
 type Group struct {
 	ID        string
 	TenantID  string // whose it is; "": the provider's, for devices of all tenants
 	Name      string
-	Devices   int64 // how many are in it
+	Rule      string // who is in it; "": who was put in
+	Devices   int64  // how many are in it
+	Unknown   int64  // of how many nobody knows whether its rule takes them in
 	CreatedAt time.Time
 }
 

@@ -11,11 +11,15 @@ import (
 
 // CreateGroup makes an empty group of a tenant, or of the provider for "".
 func (r *Room) CreateGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name string) (Group, error) {
+	return r.createGroup(ctx, tx, actor, tenantID, name, "")
+}
+
+func (r *Room) createGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, tenantID, name, rule string) (Group, error) {
 	name, err := cleanName("name", name)
 	if err != nil {
 		return Group{}, err
 	}
-	g := Group{ID: sqldb.NewID(), TenantID: tenantID, Name: name, CreatedAt: r.clock.Now()}
+	g := Group{ID: sqldb.NewID(), TenantID: tenantID, Name: name, Rule: rule, CreatedAt: r.clock.Now()}
 	n, err := insertGroup(ctx, tx, g)
 	if err != nil {
 		return Group{}, err
@@ -23,7 +27,7 @@ func (r *Room) CreateGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor,
 	if n == 0 {
 		return Group{}, fault.New(fault.Conflict, "group.exists", "There is a group %q already. Choose another name.", name).On("name")
 	}
-	return g, r.append(ctx, tx, actor, "group.create", g.ID, map[string]any{"name": name, "tenant": tenantID})
+	return g, r.append(ctx, tx, actor, "group.create", g.ID, map[string]any{"name": name, "tenant": tenantID, "rule": rule})
 }
 
 // Groups lists by name the groups that a tenant may use, with how many of its
@@ -67,7 +71,7 @@ func (r *Room) GroupByName(ctx context.Context, q sqldb.Queryer, tenantID, name 
 // AddToGroup puts devices into a group. Those that are in it already stay. Into
 // a tenant's group only its own devices go.
 func (r *Room) AddToGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, groupID string, deviceIDs ...string) error {
-	if err := r.mustBeGroup(ctx, tx, groupID); err != nil {
+	if err := r.mustBeStatic(ctx, tx, groupID); err != nil {
 		return err
 	}
 	if err := r.mustFit(ctx, tx, groupID, deviceIDs); err != nil {
@@ -77,6 +81,9 @@ func (r *Room) AddToGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 	for part := range chunks(deviceIDs) {
 		n, err := insertMembers(ctx, tx, groupID, part, r.clock.Now())
 		if err != nil {
+			return err
+		}
+		if err := touchDevices(ctx, tx, part, r.clock.Now()); err != nil {
 			return err
 		}
 		added += n
@@ -89,13 +96,16 @@ func (r *Room) AddToGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, 
 
 // DropFromGroup takes devices out of a group. Those that are not in it are fine.
 func (r *Room) DropFromGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, groupID string, deviceIDs ...string) error {
-	if err := r.mustBeGroup(ctx, tx, groupID); err != nil {
+	if err := r.mustBeStatic(ctx, tx, groupID); err != nil {
 		return err
 	}
 	var dropped int64
 	for part := range chunks(deviceIDs) {
 		n, err := deleteMembers(ctx, tx, groupID, part)
 		if err != nil {
+			return err
+		}
+		if err := touchDevices(ctx, tx, part, r.clock.Now()); err != nil {
 			return err
 		}
 		dropped += n
@@ -110,6 +120,9 @@ func (r *Room) DropFromGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Acto
 // the rooms that name it: assignments and enrollment links.
 func (r *Room) RemoveGroup(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, groupID string) error {
 	if err := r.mustBeGroup(ctx, tx, groupID); err != nil {
+		return err
+	}
+	if err := r.notInRules(ctx, tx, groupID); err != nil {
 		return err
 	}
 	if err := deleteGroup(ctx, tx, groupID); err != nil {

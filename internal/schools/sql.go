@@ -85,24 +85,26 @@ type groupRow struct {
 	ID        string     `db:"id"`
 	TenantID  string     `db:"tenant_id"`
 	Name      string     `db:"name"`
+	Rule      string     `db:"rule"`
 	Devices   int64      `db:"devices"`
+	Unknown   int64      `db:"unknown"`
 	CreatedAt sqldb.Time `db:"created_at"`
 }
 
 func (r groupRow) group() Group {
-	return Group{ID: r.ID, TenantID: r.TenantID, Name: r.Name, Devices: r.Devices, CreatedAt: r.CreatedAt.Time}
+	return Group{ID: r.ID, TenantID: r.TenantID, Name: r.Name, Rule: r.Rule, Devices: r.Devices, Unknown: r.Unknown, CreatedAt: r.CreatedAt.Time}
 }
 
 // groupSelect takes a tenant's id twice, and then twice again: its devices are
 // counted, its groups and the provider's found. "" sees all.
-const groupSelect = `SELECT g.id, g.tenant_id, g.name, g.created_at,
+const groupSelect = `SELECT g.id, g.tenant_id, g.name, g.rule, g.created_at, (SELECT COUNT(*) FROM group_unknown u WHERE u.group_id = g.id) AS unknown,
 	(SELECT COUNT(*) FROM device_group_members m JOIN devices d ON d.id = m.device_id
 		WHERE m.group_id = g.id AND (CAST(? AS TEXT) = '' OR d.tenant_id = ?)) AS devices
 	FROM device_groups g WHERE (CAST(? AS TEXT) = '' OR g.tenant_id IN ('', ?))`
 
 func insertGroup(ctx context.Context, tx *sqldb.Tx, g Group) (int64, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, tenant_id, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant_id, name) DO NOTHING`,
-		g.ID, g.TenantID, g.Name, sqldb.At(g.CreatedAt))
+	n, err := tx.Exec(ctx, `INSERT INTO device_groups (id, tenant_id, name, rule, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant_id, name) DO NOTHING`,
+		g.ID, g.TenantID, g.Name, g.Rule, sqldb.At(g.CreatedAt))
 	if err != nil {
 		return 0, fmt.Errorf("create group: %w", err)
 	}
@@ -150,6 +152,14 @@ func insertMembers(ctx context.Context, tx *sqldb.Tx, groupID string, deviceIDs 
 	return n, nil
 }
 
+// touchDevices notes that facts of devices changed: rules look at them again.
+func touchDevices(ctx context.Context, tx *sqldb.Tx, deviceIDs []string, now time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE devices SET updated_at = ? WHERE id IN (?)`, sqldb.At(now), deviceIDs); err != nil {
+		return fmt.Errorf("note that devices changed: %w", err)
+	}
+	return nil
+}
+
 func deleteMembers(ctx context.Context, tx *sqldb.Tx, groupID string, deviceIDs []string) (int64, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM device_group_members WHERE group_id = ? AND device_id IN (?)`, groupID, deviceIDs)
 	if err != nil {
@@ -159,6 +169,9 @@ func deleteMembers(ctx context.Context, tx *sqldb.Tx, groupID string, deviceIDs 
 }
 
 func deleteGroup(ctx context.Context, tx *sqldb.Tx, groupID string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM group_unknown WHERE group_id = ?`, groupID); err != nil {
+		return fmt.Errorf("empty a group: %w", err)
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM device_group_members WHERE group_id = ?`, groupID); err != nil {
 		return fmt.Errorf("empty a group: %w", err)
 	}

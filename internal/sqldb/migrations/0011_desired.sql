@@ -10,6 +10,15 @@ ALTER TABLE apps ADD COLUMN holds_data BOOLEAN NOT NULL DEFAULT FALSE;          
 ALTER TABLE assignments ADD COLUMN exclude BOOLEAN NOT NULL DEFAULT FALSE;      -- not for this scope, whatever else wishes it
 ALTER TABLE device_items ADD COLUMN remove_after BIGINT;                        -- nobody wishes it, and a person confirmed that it goes with its data, then
 ALTER TABLE device_items ADD COLUMN remove_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE device_groups ADD COLUMN rule TEXT NOT NULL DEFAULT '';             -- who is in it; '': who was put in
+
+-- Devices of which nobody knows whether a rule takes them in: they stay as they are.
+CREATE TABLE group_unknown (
+    group_id  TEXT NOT NULL REFERENCES device_groups (id),
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    missing   TEXT NOT NULL,                     -- the fact that is missing
+    PRIMARY KEY (group_id, device_id)
+);
 
 -- Secrets that files refer to by name.
 CREATE TABLE secrets (
@@ -60,6 +69,8 @@ CREATE INDEX rollout_devices_item ON rollout_devices (item_kind, item_id);
 DROP TABLE rollout_devices;
 DROP TABLE rollouts;
 DROP TABLE secrets;
+DROP TABLE group_unknown;
+ALTER TABLE device_groups DROP COLUMN rule;
 ALTER TABLE device_items DROP COLUMN remove_by;
 ALTER TABLE device_items DROP COLUMN remove_after;
 ALTER TABLE assignments DROP COLUMN exclude;
