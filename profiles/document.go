@@ -372,7 +372,9 @@ func (a *applying) removeGroups(ctx context.Context) error {
 	if a.doc.Groups == nil {
 		return nil
 	}
-	for _, name := range without(names(a.now.Groups, func(g DocGroup) string { return g.Name }), names(a.doc.Groups, func(g DocGroup) string { return g.Name })) {
+	there := names(inOrder(a.now.Groups), func(g DocGroup) string { return g.Name })
+	slices.Reverse(there) // those first that ask for others
+	for _, name := range without(there, names(a.doc.Groups, func(g DocGroup) string { return g.Name })) {
 		g, err := a.group(ctx, name)
 		if err != nil {
 			return err

@@ -39,8 +39,14 @@ type stateApp struct {
 type stateGroup struct {
 	Name    string   `json:"name" yaml:"name"`
 	Rule    string   `json:"rule,omitempty" yaml:"rule,omitempty"`
-	Devices []string `json:"devices,omitempty" yaml:"devices,omitempty"`
+	Devices serials  `json:"devices,omitempty" yaml:"devices,omitempty"`
 }
+
+// serials are those of a group; a group with a rule has nil, not none.
+type serials []string
+
+// IsZero implements yaml.IsZeroer.
+func (s serials) IsZero() bool { return s == nil }
 
 type stateAssignment struct {
 	Item    string `json:"item" yaml:"item"`
@@ -353,6 +359,11 @@ func writeState(dir string, doc stateDoc) (files int, err error) {
 			return failedf("%s cannot be written: %s.", path, reasonOf(err))
 		}
 		return nil
+	}
+	for i, g := range doc.Groups {
+		if g.Rule == "" && g.Devices == nil {
+			doc.Groups[i].Devices = serials{} // none, said aloud
+		}
 	}
 	taken := map[string]bool{}
 	for _, p := range doc.Profiles {
