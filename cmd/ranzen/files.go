@@ -37,9 +37,9 @@ type stateApp struct {
 }
 
 type stateGroup struct {
-	Name    string   `json:"name" yaml:"name"`
-	Rule    string   `json:"rule,omitempty" yaml:"rule,omitempty"`
-	Devices serials  `json:"devices,omitempty" yaml:"devices,omitempty"`
+	Name    string  `json:"name" yaml:"name"`
+	Rule    string  `json:"rule,omitempty" yaml:"rule,omitempty"`
+	Devices serials `json:"devices,omitempty" yaml:"devices,omitempty"`
 }
 
 // serials are those of a group; a group with a rule has nil, not none.
