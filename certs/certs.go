@@ -47,6 +47,10 @@ type Purpose string
 const (
 	Enroll Purpose = "enroll" // a new generation begins
 	Renew  Purpose = "renew"  // everything stays
+
+	// Network is a certificate by which a device joins a network (EAP-TLS). It
+	// is no identity of a device to this server.
+	Network Purpose = "network"
 )
 
 // Grant is whom a challenge is for. For Enroll, EnrollmentID is a fresh
@@ -168,6 +172,9 @@ func (r *Room) Chain() []*x509.Certificate {
 
 // Root is the certificate that devices trust.
 func (r *Room) Root() *x509.Certificate { return r.root.cert }
+
+// SCEPURL is where devices ask for certificates.
+func (r *Room) SCEPURL() string { return r.cfg.PublicURL + "/scep" }
 
 // RootPEM is Root as a file for people and programs.
 func (r *Room) RootPEM() []byte {

@@ -32,7 +32,7 @@ func (e errChallenge) Error() string { return "challenge: " + string(e) }
 // NewChallenge makes a one-time SCEP challenge for a grant. It is shown once;
 // the database keeps its hash.
 func (r *Room) NewChallenge(ctx context.Context, tx *sqldb.Tx, g Grant) (fault.Secret, error) {
-	if g.TTL <= 0 || g.EnrollmentID == "" || (g.Purpose != Enroll && g.Purpose != Renew) {
+	if g.TTL <= 0 || g.EnrollmentID == "" || (g.Purpose != Enroll && g.Purpose != Renew && g.Purpose != Network) {
 		return "", fmt.Errorf("make a challenge: incomplete grant %+v", g)
 	}
 	var raw [24]byte
@@ -100,7 +100,7 @@ func (r *Room) issue(ctx context.Context, csr *x509.CertificateRequest, challeng
 			return err
 		}
 		row := certRow{
-			Hash: hashOf(cert.Raw), Serial: cert.SerialNumber.String(), Kind: kindIdentity, EnrollmentID: &ch.EnrollmentID,
+			Hash: hashOf(cert.Raw), Serial: cert.SerialNumber.String(), Kind: kindOf(ch.Purpose), EnrollmentID: &ch.EnrollmentID,
 			Generation: ch.Generation, Purpose: ch.Purpose, LinkID: ch.LinkID, State: Issued,
 			NotAfter: sqldb.At(cert.NotAfter), CreatedAt: sqldb.At(now), DER: cert.Raw,
 		}
@@ -116,6 +116,14 @@ func (r *Room) issue(ctx context.Context, csr *x509.CertificateRequest, challeng
 		return nil, err
 	}
 	return given, nil
+}
+
+// kindOf keeps certificates for networks from being taken for identities.
+func kindOf(p Purpose) string {
+	if p == Network {
+		return kindNetwork
+	}
+	return kindIdentity
 }
 
 func issuer(ch challengeRow) audit.Actor {

@@ -13,6 +13,7 @@ import (
 // Kinds of rows in certificates.
 const (
 	kindIdentity = "identity"
+	kindNetwork  = "network"
 	kindTLS      = "tls"
 	kindSigner   = "signer"
 )

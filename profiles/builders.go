@@ -13,7 +13,7 @@ import (
 	"ranzen/internal/mdm"
 )
 
-// WiFi is a network with one password for all.
+// WiFi is a network with one password for all, or a certificate for each.
 type WiFi struct {
 	SSID                    string
 	Password                fault.Secret
@@ -21,6 +21,7 @@ type WiFi struct {
 	Hidden                  bool
 	AutoJoin                bool
 	DisableMACRandomization bool // for networks that know devices by hardware address
+	EAPTLS                  *EAPTLS
 }
 
 func built(payload map[string]any) ([]byte, error) {
@@ -45,6 +46,12 @@ func (r *Room) BuildWiFi(w WiFi) ([]byte, error) {
 		p["DisableAssociationMACRandomization"] = true
 	}
 	pass := w.Password.Open()
+	if w.EAPTLS != nil {
+		if pass != "" || kind == "None" {
+			return nil, fault.New(fault.Invalid, "wifi.password", "With EAP-TLS each iPad has a certificate: leave the password out, and choose wpa2, wpa3 or auto.").On("password")
+		}
+		return r.buildEAPTLS(p, kind, *w.EAPTLS)
+	}
 	switch {
 	case kind == "None" && pass != "":
 		return nil, fault.New(fault.Invalid, "wifi.password", "A network without security has no password. Leave it out.").On("password")

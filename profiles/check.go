@@ -101,7 +101,9 @@ func finishBuilt(doc map[string]any, id, name string) {
 		}
 		inner := fmt.Sprintf("ranzen.profile.%s.%d", id, i+1)
 		p["PayloadIdentifier"] = inner
-		p["PayloadUUID"] = strings.ToUpper(uuid.NewSHA1(uuid.NameSpaceURL, []byte(inner)).String())
+		if p["PayloadUUID"] == nil { // else another payload points to it
+			p["PayloadUUID"] = strings.ToUpper(uuid.NewSHA1(uuid.NameSpaceURL, []byte(inner)).String())
+		}
 		p["PayloadVersion"] = 1
 		if p["PayloadDisplayName"] == nil {
 			p["PayloadDisplayName"] = name

@@ -86,6 +86,10 @@ func (r *Room) listedProfiles(ctx context.Context, tx *sqldb.Tx, c commands.Comm
 		var observed *int64
 		if is {
 			v := version[[2]string{rows[i].ItemID, u}] // 0: there, and not a version of ours
+			rows[i].SeenRender = ""
+			if v == 0 {
+				v, rows[i].SeenRender = rendered(versions, rows[i], u)
+			}
 			observed = &v
 		}
 		observe(&rows[i], observed, res.At)
@@ -106,7 +110,7 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 		// It stays until its removal is confirmed: planning says so.
 	case row.Desired == nil:
 		row.State = removing
-	case observed != nil && *observed == *row.Desired:
+	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render:
 		row.State, row.Reason, row.RetryAt = installed, "", sqldb.Time{}
 	case wasThere:
 		// It was there and is not any more: somebody removed or replaced it.

@@ -126,13 +126,13 @@ func (p *planner) want(th thing, w wanted) {
 	if !known {
 		r = itemRow{EnrollmentID: p.t.facts.EnrollmentID, Kind: th.Kind, ItemID: th.ID, Generation: p.t.facts.Generation, State: pending}
 	}
-	changed := !known || r.Desired == nil || *r.Desired != v
+	changed := !known || r.Desired == nil || *r.Desired != v || r.Render != w.Render
 	if changed { // a new wish begins with no failures behind it
-		r.Desired, r.Failures, r.RetryAt = &v, 0, sqldb.Time{}
+		r.Desired, r.Render, r.Failures, r.RetryAt = &v, w.Render, 0, sqldb.Time{}
 	}
 	r.RemoveAfter, r.RemoveBy = sqldb.Time{}, "" // a removal was confirmed for when nobody wished it
 	switch {
-	case r.Observed != nil && *r.Observed == v:
+	case r.Observed != nil && *r.Observed == v && r.SeenRender == w.Render:
 		if r.State != installed || changed {
 			r.State, r.Reason = installed, ""
 			p.save(r)
@@ -150,7 +150,7 @@ func (p *planner) want(th thing, w wanted) {
 			p.save(r)
 		}
 		return
-	case r.State == acknowledged && r.Sent != nil && *r.Sent == v && !changed:
+	case r.State == acknowledged && r.Sent != nil && *r.Sent == v && r.SentRender == w.Render && !changed:
 		// Its list has not come yet: that is what is missing, not the item.
 		p.ask(th.list())
 		return

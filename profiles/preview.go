@@ -241,10 +241,12 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 		ch.To, ch.Item, ch.owner, ch.to, ch.HoldsData = &now.Version, now.Name, now.Owner, now.content(), now.HoldsData
 	}
 	switch {
-	case was && is && old.content() == now.content() && old.Version == now.Version && old.Blocked == now.Blocked:
+	case was && is && old.content() == now.content() && old.Version == now.Version && old.Render == now.Render && old.Blocked == now.Blocked:
 		return ch, false
-	case is && there && row.Observed != nil && *row.Observed == now.Version:
+	case is && there && row.Observed != nil && *row.Observed == now.Version && row.SeenRender == now.Render:
 		ch.Action, ch.Reason = ActNone, "It is on the iPad already."
+	case is && was && present && old.Version == now.Version && old.Render != now.Render:
+		ch.Action, ch.Reason = ActUpdate, "Other values stand in it for this iPad now."
 	case is && present:
 		ch.Action, ch.Reason = ActUpdate, fmt.Sprintf("Version %d takes the place of the one that is there.", now.Version)
 	case is:
@@ -273,7 +275,7 @@ func (w wanted) content() string {
 	if digest == "" {
 		digest = strconv.FormatInt(w.Version, 10)
 	}
-	return digest
+	return digest + w.Render
 }
 
 func compareThings(a, b thing) int {

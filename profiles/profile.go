@@ -241,8 +241,14 @@ func (r *Room) WiFiPayload(ctx context.Context, q sqldb.Queryer, tenantID, name 
 	if p.Version == 0 {
 		return nil, fault.New(fault.Conflict, "profile.draft", "Profile %s is a draft, which no iPad gets. Publish it first: ranzen profile publish.", name).On("wifi")
 	}
-	b, _, err := r.content(ctx, q, p.ID, p.Version)
-	return b, err
+	v, err := selectVersion(ctx, q, p.ID, p.Version)
+	if err != nil {
+		return nil, fmt.Errorf("read profile %s: %w", p.ID, err)
+	}
+	if t, err := readTraits(v.Traits); err != nil || len(t.Vars) > 0 {
+		return nil, fault.New(fault.Conflict, "profile.variables", "Variables stand in profile %s, which cannot be filled in for an iPad that is erased. Name a Wi-Fi profile without.", name).On("wifi").With(err)
+	}
+	return r.Vault.Open(contentPurpose(p.ID, p.Version), v.Content)
 }
 
 // Profiles lists by name those that a tenant may use, or all for "".

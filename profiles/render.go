@@ -118,10 +118,11 @@ func (r *Room) renderInstall(ctx context.Context, tx *sqldb.Tx, c commands.Comma
 		return nil, unwanted()
 	}
 	version := *row.Desired // not what was queued: versions in between are skipped
-	content, _, err := r.content(ctx, tx, row.ItemID, version)
+	content, render, err := r.contentFor(ctx, tx, row, version)
 	if err != nil {
 		return nil, err
 	}
+	row.Render, row.SentRender = render, render
 	return map[string]any{"Payload": content}, r.sending(ctx, tx, row, version)
 }
 

@@ -25,12 +25,15 @@ func storedRef(profile, path string) string { return storedPrefix + profile + "/
 // schema does not say. Only texts and data count, so that allowPasswordAutoFill
 // is none.
 func isSecret(payloadType, key string, v any) bool {
-	switch v := v.(type) {
-	case string:
-		if strings.HasPrefix(v, "$") {
-			return false // a variable: what it stands for is kept elsewhere
-		}
-	case []byte:
+	if text, ok := v.(string); ok && wholeVariable.MatchString(text) {
+		return false // a variable: what it stands for is kept elsewhere
+	}
+	return secretKey(payloadType, key, v)
+}
+
+func secretKey(payloadType, key string, v any) bool {
+	switch v.(type) {
+	case string, []byte:
 	default:
 		return false
 	}

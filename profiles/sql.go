@@ -98,6 +98,7 @@ func insertVersion(ctx context.Context, tx *sqldb.Tx, p profileRow, version int6
 type versionRow struct {
 	PayloadUUID string `db:"payload_uuid"`
 	Content     []byte `db:"content"`
+	Traits      string `db:"traits"`
 }
 
 // published notes that tablets are to have a version from now on.
@@ -140,7 +141,7 @@ func unpublished(ctx context.Context, q sqldb.Queryer, ids []string) (names []st
 }
 
 func selectVersion(ctx context.Context, q sqldb.Queryer, id string, version int64) (v versionRow, err error) {
-	err = q.Get(ctx, &v, `SELECT payload_uuid, content FROM profile_versions WHERE profile_id = ? AND version = ?`, id, version)
+	err = q.Get(ctx, &v, `SELECT payload_uuid, content, traits FROM profile_versions WHERE profile_id = ? AND version = ?`, id, version)
 	return v, err
 }
 

@@ -32,12 +32,15 @@ type itemRow struct {
 	UpdatedAt    sqldb.Time `db:"updated_at"`
 	RemoveAfter  sqldb.Time `db:"remove_after"` // a person confirmed that it goes with what was made with it, then
 	RemoveBy     string     `db:"remove_by"`
+	Render       string     `db:"desired_render"` // which values of variables it shall have; "": none
+	SentRender   string     `db:"sent_render"`
+	SeenRender   string     `db:"observed_render"`
 	HoldsData    bool       `db:"holds_data"` // of the app; only read
 }
 
 func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
-const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by`
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by, desired_render, sent_render, observed_render`
 
 const itemSelect = `SELECT ` + itemColumns + `, COALESCE((SELECT x.holds_data FROM apps x WHERE device_items.item_kind = 'app' AND x.id = device_items.item_id), FALSE) AS holds_data FROM device_items`
 
@@ -77,16 +80,17 @@ func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
 	for len(rows) > 0 {
 		part := rows[:min(chunk, len(rows))]
 		rows = rows[len(part):]
-		args := make([]any, 0, 17*len(part))
+		args := make([]any, 0, 20*len(part))
 		for _, r := range part {
-			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.RemoveAfter, r.RemoveBy)
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.RemoveAfter, r.RemoveBy, r.Render, r.SentRender, r.SeenRender)
 		}
-		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
 			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
 				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
 				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at,
-				remove_after = excluded.remove_after, remove_by = excluded.remove_by`, args...)
+				remove_after = excluded.remove_after, remove_by = excluded.remove_by,
+				desired_render = excluded.desired_render, sent_render = excluded.sent_render, observed_render = excluded.observed_render`, args...)
 		if err != nil {
 			return err
 		}

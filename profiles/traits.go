@@ -16,7 +16,8 @@ type Traits struct {
 	Types  []string `json:"types"`           // PayloadType of each payload
 	SSIDs  []string `json:"ssids,omitempty"` // networks it lets a tablet join
 	Needs  []Need   `json:"needs,omitempty"`
-	Digest string   `json:"digest,omitempty"` // of the content without its PayloadUUID: the same content, the same plan
+	Vars   []string `json:"variables,omitempty"` // that stand in it, sorted
+	Digest string   `json:"digest,omitempty"`    // of the content without its PayloadUUID: the same content, the same plan
 }
 
 // Need is a part of a profile that not every tablet can honour.
@@ -39,6 +40,7 @@ func readTraits(text string) (f Traits, err error) {
 // keyed, since a short password could be guessed from a plain one.
 func (r *Room) traits(doc map[string]any) (string, error) {
 	f := traitsOf(doc)
+	f.Vars = variablesIn(doc)
 	plain := maps.Clone(doc)
 	delete(plain, "PayloadUUID")
 	content, err := mdm.Encode(plain)

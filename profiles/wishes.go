@@ -16,6 +16,7 @@ type wanted struct {
 	Owner     string  // tenant whose it is; "": the provider's
 	Traits    *Traits // of the version; shared, not to be changed
 	HoldsData bool    // an app whose removal loses what was made with it
+	Render    string  // which values of variables stand in it on this tablet; "": it has none
 	Blocked   string  // why it cannot be there, in words
 }
 
@@ -37,6 +38,9 @@ func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]D
 		out[id] = wishedIn(scopes[f.DeviceID], byScope, known)
 	}
 	if err := r.overlay(ctx, q, out, only); err != nil {
+		return nil, err
+	}
+	if err := r.fillIn(ctx, q, facts, scopes, out); err != nil {
 		return nil, err
 	}
 	for id, wish := range out {

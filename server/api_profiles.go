@@ -85,6 +85,7 @@ func (s *Server) apiProfiles(api huma.API) {
 	s.apiVersions(api)
 	s.apiBuilders(api)
 	s.apiApps(api)
+	s.apiVariables(api)
 	s.apiRemovals(api)
 	s.apiAssignments(api)
 	s.apiRollouts(api)
@@ -135,13 +136,22 @@ func (s *Server) apiBuilders(api huma.API) {
 			Hidden     bool   `json:"hidden,omitempty"`
 			AutoJoin   *bool  `json:"auto_join,omitempty" doc:"Default: yes"`
 			DisableMAC bool   `json:"disable_mac_randomization,omitempty"`
+			EAPTLS     *struct {
+				Anchors     [][]byte `json:"anchors,omitempty" maxItems:"10" doc:"Certificates of the CAs of the network's RADIUS servers, PEM or DER, base64. Default: Ranzen's own root"`
+				ServerNames []string `json:"server_names,omitempty" maxItems:"20" doc:"Names in the certificates of the RADIUS servers, such as radius.example.org"`
+			} `json:"eap_tls,omitempty" doc:"Each device joins with a certificate of its own"`
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/profiles/wifi", "addWiFi", auth.Change, "Make a Wi-Fi profile", "profiles", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wifi) (saved, error) {
 			b := in.Body
+			var eap *profiles.EAPTLS
+			if b.EAPTLS != nil {
+				eap = &profiles.EAPTLS{Anchors: b.EAPTLS.Anchors, ServerNames: b.EAPTLS.ServerNames}
+			}
 			raw, err := s.Profiles.BuildWiFi(profiles.WiFi{
-				SSID: b.SSID, Password: fault.Secret(b.Password), Security: b.Security, Hidden: b.Hidden,
+				EAPTLS: eap,
+				SSID:   b.SSID, Password: fault.Secret(b.Password), Security: b.Security, Hidden: b.Hidden,
 				AutoJoin: b.AutoJoin == nil || *b.AutoJoin, DisableMACRandomization: b.DisableMAC,
 			})
 			return s.addProfile(ctx, tx, by, &in.Versioning, b.Tenant, b.Name, raw, err)

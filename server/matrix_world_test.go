@@ -96,6 +96,8 @@ func (w *town) settle(code string) {
 		add("sparelink", w.made("/links", two.Replace(`{"tenant":"$t","name":"Spare link $c"}`), "id"))
 		add("sparegroup", w.made("/groups", two.Replace(`{"tenant":"$t","name":"Spare $c"}`), "id"))
 		add("spareprofile", w.made("/profiles/restrictions", two.Replace(`{"tenant":"$t","name":"Spare profile $c","restrictions":{"allowCamera":false}}`), "name"))
+		w.made("/variables", two.Replace(fmt.Sprintf(`{"tenant":"$t","name":"%s_%d","value":"x"}`, up, i)), "")
+		add("sparevariable", fmt.Sprintf("%s_%d", up, i))
 		add("sparesecret", w.made("/secrets", two.Replace(`{"tenant":"$t","name":"secret-$c","value":"x"}`), "name"))
 		add("spareapp", w.made("/apps", two.Replace(`{"tenant":"$t","name":"Spare app $c","adam_id":"409183694","bundle_id":"com.spare.$c"}`), "name"))
 		add("spareadetoken", w.made("/ade/tokens", two.Replace(`{"tenant":"$t","name":"Spare key $c"}`), "name"))

@@ -12,7 +12,7 @@ import (
 // ProfileCmd groups the configuration profiles.
 type ProfileCmd struct {
 	Add          ProfileAddCmd          `cmd:"" help:"Take a .mobileconfig; the same name again is a new version."`
-	Wifi         ProfileWiFiCmd         `cmd:"" name:"wifi" help:"Make a Wi-Fi profile (WPA2 or WPA3 personal)."`
+	Wifi         ProfileWiFiCmd         `cmd:"" name:"wifi" help:"Make a Wi-Fi profile: with a password, or with a certificate for each device."`
 	Restrictions ProfileRestrictionsCmd `cmd:"" help:"Make a profile of restrictions."`
 	Webclip      ProfileWebClipCmd      `cmd:"" name:"webclip" help:"Make a profile that puts a web address on the home screen."`
 	Certificate  ProfileCertificateCmd  `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
@@ -109,6 +109,10 @@ type ProfileWiFiCmd struct {
 	Hidden       bool   `help:"The network does not show its name."`
 	AutoJoin     bool   `default:"true" negatable:"" help:"Join by itself."`
 	NoMACRandom  bool   `name:"fixed-mac" help:"Show the network the same hardware address always."`
+
+	EAPTLS     bool     `name:"eap-tls" help:"Each device joins with a certificate of its own from Ranzen's CA (WPA2 or WPA3 Enterprise)."`
+	RadiusCA   []string `name:"radius-ca" placeholder:"FILE" help:"With --eap-tls: certificate of the CA of the RADIUS servers. May be there many times. Default: Ranzen's own root."`
+	RadiusName []string `name:"radius-name" placeholder:"NAME" help:"With --eap-tls: name in the certificate of a RADIUS server. May be there many times."`
 }
 
 // Run makes the profile. The password is never on the command line, where
@@ -118,7 +122,23 @@ func (c *ProfileWiFiCmd) Run(ctx context.Context, e env) error {
 		"name": c.Name, "ssid": c.SSID, "security": c.Security, "hidden": c.Hidden, "auto_join": c.AutoJoin,
 		"disable_mac_randomization": c.NoMACRandom,
 	}
-	if c.Security == "none" {
+	if !c.EAPTLS && len(c.RadiusCA)+len(c.RadiusName) > 0 {
+		return usagef("--radius-ca and --radius-name go with --eap-tls.")
+	}
+	if c.EAPTLS {
+		if c.PasswordFile != "" || c.Security == "none" {
+			return usagef("With --eap-tls each device has a certificate: leave --password-file and --security none out.")
+		}
+		anchors := [][]byte{}
+		for _, file := range c.RadiusCA {
+			b, err := e.readFile(file)
+			if err != nil {
+				return err
+			}
+			anchors = append(anchors, b)
+		}
+		body["eap_tls"] = map[string]any{"anchors": anchors, "server_names": append([]string{}, c.RadiusName...)}
+	} else if c.Security == "none" {
 		if c.PasswordFile != "" {
 			return usagef("A network without security has no password: leave --password-file out.")
 		}

@@ -106,6 +106,7 @@ type cli struct {
 	Device      DeviceCmd      `cmd:"" help:"One device: show it, find it, erase it."`
 	Profile     ProfileCmd     `cmd:"" help:"Configuration profiles."`
 	App         AppCmd         `cmd:"" help:"Apps."`
+	Variable    VariableCmd    `cmd:"" help:"What stands in profiles, other for each tenant or device."`
 	Rollout     RolloutCmd     `cmd:"" help:"Changes that reach devices ring by ring."`
 	Removal     RemovalCmd     `cmd:"" help:"Apps that stay until somebody confirms that their data is lost."`
 	Tenant      TenantCmd      `cmd:"" help:"Tenants: whose devices are."`

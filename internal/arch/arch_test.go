@@ -38,7 +38,7 @@ func owners() map[string]string {
 		"certs":             "ca_keys certificates challenges crl refusals push_certificates ade_tokens",
 		"internal/commands": "commands answers push_targets",
 		"enroll":            "links enrollments contacts inventory locations ade_sync ade_devices ade_profiles ade_profile_uuids ade_wishes ade_visits holds",
-		"profiles":          "profiles profile_versions apps assignments marks device_items observations secrets rollouts rollout_devices",
+		"profiles":          "profiles profile_versions apps assignments marks device_items observations secrets variables rollouts rollout_devices",
 		"server":            "idempotency leases",
 	} {
 		for table := range strings.FieldsSeq(tables) {
@@ -176,6 +176,7 @@ func checkFences(all []source, fences map[string][]string) (wrong []string) {
 var (
 	writes  = regexp.MustCompile(`\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)(?:\s+([a-z_]+)|\s*$)`)
 	reads   = regexp.MustCompile(`\b(?:FROM|JOIN)\s+([a-z_]+)`)
+	renames = regexp.MustCompile(`(?i)\bALTER\s+TABLE\s+([a-z_]+)\s+RENAME\s+TO\s+([a-z_]+)`)
 	creates = regexp.MustCompile(`(?i)\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z_]+)`)
 )
 
@@ -224,7 +225,15 @@ func checkOwners(all []source, owners, readers map[string]string) (wrong []strin
 func checkTables(migrations []string, owners map[string]string) (wrong []string) {
 	made := map[string]bool{}
 	for _, sql := range migrations {
+		// A table built beside the old one, to take its name, is the old one's.
+		renamed := map[string]string{}
+		for _, m := range renames.FindAllStringSubmatch(sql, -1) {
+			renamed[m[1]] = m[2]
+		}
 		for _, m := range creates.FindAllStringSubmatch(sql, -1) {
+			if renamed[m[1]] != "" {
+				m[1] = renamed[m[1]]
+			}
 			made[m[1]] = true
 			if owners[m[1]] == "" {
 				wrong = append(wrong, fmt.Sprintf("the table %s has no owner", m[1]))

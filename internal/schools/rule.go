@@ -146,7 +146,7 @@ func (n ruleNode) test(f Facts, now time.Time) (Truth, string) {
 	case "cart":
 		return among(f.Carts)
 	case "class":
-		return truth(slices.ContainsFunc(f.Classes, func(c string) bool { return n.fits(c) || n.fits(className(c)) }) == (n.op == "=")), ""
+		return truth(slices.ContainsFunc(f.Classes, func(c string) bool { return n.fits(c) || n.fits(ClassName(c)) }) == (n.op == "=")), ""
 	case "last_seen":
 		if f.LastSeen.IsZero() {
 			return Unknown, n.field
@@ -165,8 +165,8 @@ func (n ruleNode) test(f Facts, now time.Time) (Truth, string) {
 	return truth(slices.Contains(f.Groups, n.value)), ""
 }
 
-// className is the name in "SCH/3b/2026/27".
-func className(text string) string {
+// ClassName is the name in "SCH/3b/2026/27".
+func ClassName(text string) string {
 	if _, rest, ok := strings.Cut(text, "/"); ok {
 		text = rest
 	}

@@ -11,6 +11,40 @@ ALTER TABLE assignments ADD COLUMN exclude BOOLEAN NOT NULL DEFAULT FALSE;      
 ALTER TABLE device_items ADD COLUMN remove_after BIGINT;                        -- nobody wishes it, and a person confirmed that it goes with its data, then
 ALTER TABLE device_items ADD COLUMN remove_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE device_groups ADD COLUMN rule TEXT NOT NULL DEFAULT '';             -- who is in it; '': who was put in
+ALTER TABLE device_items ADD COLUMN desired_render TEXT NOT NULL DEFAULT '';    -- which values stand in it on this tablet; '': no variables
+ALTER TABLE device_items ADD COLUMN sent_render TEXT NOT NULL DEFAULT '';
+ALTER TABLE device_items ADD COLUMN observed_render TEXT NOT NULL DEFAULT '';
+
+-- What people define to stand in profiles.
+CREATE TABLE variables (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    tenant_id  TEXT   NOT NULL DEFAULT '',       -- '': the provider's, for tenants that define none
+    name       TEXT   NOT NULL,
+    sealed     BYTEA  NOT NULL,
+    updated_by TEXT   NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (tenant_id, name)
+);
+
+-- Certificates for networks: challenges of a third purpose.
+CREATE TABLE challenges_new (
+    hash          TEXT   NOT NULL PRIMARY KEY,   -- hex SHA-256
+    purpose       TEXT   NOT NULL CHECK (purpose IN ('enroll', 'renew', 'network')),
+    enrollment_id TEXT   NOT NULL,
+    generation    BIGINT NOT NULL,
+    link_id       TEXT,
+    created_at    BIGINT NOT NULL,
+    expires_at    BIGINT NOT NULL,
+    used_at       BIGINT,
+    key_hash      TEXT,                          -- hex SHA-256 of the first CSR's public key: only it may ask again
+    cert_hash     TEXT,                          -- what it yielded, and yields again
+    voided_at     BIGINT
+);
+INSERT INTO challenges_new SELECT hash, purpose, enrollment_id, generation, link_id, created_at, expires_at, used_at, key_hash, cert_hash, voided_at FROM challenges;
+DROP TABLE challenges;
+ALTER TABLE challenges_new RENAME TO challenges;
+CREATE INDEX challenges_enrollment ON challenges (enrollment_id);
+CREATE INDEX challenges_expires ON challenges (expires_at);
 
 -- Devices of which nobody knows whether a rule takes them in: they stay as they are.
 CREATE TABLE group_unknown (
@@ -70,6 +104,10 @@ DROP TABLE rollout_devices;
 DROP TABLE rollouts;
 DROP TABLE secrets;
 DROP TABLE group_unknown;
+DROP TABLE variables;
+ALTER TABLE device_items DROP COLUMN observed_render;
+ALTER TABLE device_items DROP COLUMN sent_render;
+ALTER TABLE device_items DROP COLUMN desired_render;
 ALTER TABLE device_groups DROP COLUMN rule;
 ALTER TABLE device_items DROP COLUMN remove_by;
 ALTER TABLE device_items DROP COLUMN remove_after;
