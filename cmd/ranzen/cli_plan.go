@@ -2,7 +2,9 @@ package main
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -61,13 +63,7 @@ type hazardDoc struct {
 
 // plan prints what a change would do.
 func (c *client) plan(doc planDoc) {
-	t := newTable("DEVICE", "ACTION", "ITEM", "WHY")
-	for _, list := range [][]changeDoc{doc.Changes, doc.Blocked} {
-		for _, ch := range list {
-			t.add(ch.Device, ch.Action, ch.Item, ch.Reason)
-		}
-	}
-	c.print(t, "Nothing would change on any device.")
+	c.print(changesTable(slices.Concat(doc.Changes, doc.Blocked)), "Nothing would change on any device.")
 	c.planned(doc)
 	if doc.Devices > 0 {
 		if doc.Rollout == "rings" {
@@ -75,6 +71,41 @@ func (c *client) plan(doc planDoc) {
 		}
 		c.line("%s touched. Nothing was changed. Do just this with: --plan %s", count(doc.Devices, "device"), doc.Hash)
 	}
+}
+
+// manyRows is from how many changes on those that are alike share a row: nobody
+// reads a row for each device of a town. The JSON has them all.
+const manyRows = 20
+
+// changesTable lists changes, by device or, where these are many, alike ones together.
+func changesTable(list []changeDoc) *table {
+	if len(list) <= manyRows {
+		t := newTable("DEVICE", "ACTION", "ITEM", "WHY")
+		for _, ch := range list {
+			t.add(ch.Device, ch.Action, ch.Item, ch.Reason)
+		}
+		return t
+	}
+	t := newTable("DEVICES", "ACTION", "ITEM", "WHY", "WHICH")
+	alike, order := map[changeDoc][]string{}, []changeDoc{}
+	for _, ch := range list {
+		of := ch
+		of.Device = ""
+		if alike[of] == nil {
+			order = append(order, of)
+		}
+		alike[of] = append(alike[of], ch.Device)
+	}
+	for _, of := range order {
+		who := alike[of]
+		slices.Sort(who)
+		which := strings.Join(who[:min(len(who), 5)], ", ")
+		if len(who) > 5 {
+			which += ", …"
+		}
+		t.add(strconv.Itoa(len(who)), of.Action, of.Item, of.Reason, which)
+	}
+	return t
 }
 
 // planned prints what a person should know of a change, made or not.

@@ -67,6 +67,17 @@ type whyCommand struct {
 	Errors     string     `db:"errors"`
 }
 
+// whyRollout is a roll-out that keeps an item as it was.
+type whyRollout struct {
+	Kind   string `db:"item_kind"`
+	ItemID string `db:"item_id"`
+	Ring   int64  `db:"ring"`
+	ID     string `db:"id"`
+	Open   int64  `db:"open_ring"`
+	State  string `db:"state"`
+	Reason string `db:"reason"`
+}
+
 type whyWish struct {
 	ID        string     `db:"id"`
 	Kind      string     `db:"item_kind"`
@@ -95,6 +106,7 @@ type whyCase struct {
 	wishes  []whyWish
 	called  map[schools.Scope]schools.Called
 	command *whyCommand
+	held    *whyRollout // by a roll-out whose ring for this device is closed
 	kind    string
 	id      string
 	name    string
@@ -161,7 +173,26 @@ func (r *Room) whyCases(ctx context.Context, q sqldb.Queryer, d Detail, what str
 	slices.SortFunc(list, func(a, b *whyCase) int {
 		return cmp.Or(strings.Compare(b.kind, a.kind), strings.Compare(a.name, b.name), strings.Compare(a.id, b.id))
 	})
+	if err := r.whyRollouts(ctx, q, d, by); err != nil {
+		return nil, err
+	}
 	return list, r.whyCommands(ctx, q, d, by)
+}
+
+// whyRollouts finds what keeps items as they were until a ring opens.
+func (r *Room) whyRollouts(ctx context.Context, q sqldb.Queryer, d Detail, by map[string]*whyCase) error {
+	var rows []whyRollout
+	err := q.Select(ctx, &rows, `SELECT d.item_kind, d.item_id, d.ring, o.id, o.ring AS open_ring, o.state, o.reason
+		FROM rollout_devices d JOIN rollouts o ON o.id = d.rollout_id WHERE d.enrollment_id = ? AND d.ring > o.ring`, d.EnrollmentID)
+	if err != nil {
+		return fmt.Errorf("why: %w", err)
+	}
+	for i, row := range rows {
+		if c := by[row.Kind+":"+row.ItemID]; c != nil {
+			c.held = &rows[i]
+		}
+	}
+	return nil
 }
 
 // onlyNamed leaves what a person asked for, although nobody may wish it there.

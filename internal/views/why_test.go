@@ -66,6 +66,10 @@ func TestWhySaysWhatAnItemWaitsForInBothLanguages(t *testing.T) {
 		}, "failed", "failed", "konnte das Profil nicht installieren", "could not install the profile", false},
 		{"draft", func(c *whyCase) { c.version = 0 }, "draft", "draft", "Entwurf", "draft", false},
 		{"push refused", func(c *whyCase) { c.device.Push = &Push{State: "refused", LastError: "Unregistered"} }, "pending", "push-refused", "Unregistered", "Unregistered", false},
+		{"its ring is closed", func(c *whyCase) { c.held = &whyRollout{ID: "R", Ring: 2, Open: 0, State: "running"} }, "pending", "rollout", "ist im Ring 2, offen ist Ring 0", "is in ring 2, and ring 0 is open", false},
+		{"its roll-out has halted", func(c *whyCase) {
+			c.row, c.held = item("installed", "", true), &whyRollout{ID: "R", Ring: 2, State: "halted", Reason: "3 iPads (A): They had it and have said nothing since: they may have lost their network."}
+		}, "installed", "rollout-halted", "Sie ist angehalten: 3 iPads (A): ", "It has halted: 3 iPads", false},
 		{"excluded", func(c *whyCase) { c.wishes[0].Exclude = true }, "excluded", "", "ausgenommen für class:SAT", "excluded for class:SAT", false},
 		{"not assigned", func(c *whyCase) { c.wishes = nil }, "not_assigned", "", "nicht zugewiesen", "not assigned", false},
 	} {
@@ -140,6 +144,19 @@ func TestWhyReadsWhatIsWishedPlannedSentAndSeen(t *testing.T) {
 		}
 		if w, err = r.Why(ctx, db, "d1", "Other", "en", in, nil); err != nil || len(w.Items) != 1 || w.Items[0].State != "not_assigned" {
 			t.Errorf("what another class has: %+v %v", w, err)
+		}
+		err = db.Do(ctx, func(tx *sqldb.Tx) error {
+			if _, err := tx.Exec(ctx, `INSERT INTO rollouts (id, title, state, ring, soak, opened_at, created_by, created_at) VALUES ('r1', 'WLAN', 'running', 0, 1, ?, 'user:x', ?)`, now, now); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `INSERT INTO rollout_devices (rollout_id, enrollment_id, item_kind, item_id, ring, target) VALUES ('r1', 'e1', 'profile', 'p1', 2, 2)`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, err = r.Why(ctx, db, "d1", "WLAN", "en", in, nil); err != nil || w.Items[0].Code != "rollout" {
+			t.Errorf("a ring that is closed: %+v %v", w, err)
 		}
 		for _, name := range []string{"nonsense", "Theirs"} {
 			if _, err := r.Why(ctx, db, "d1", name, "en", in, nil); fault.CodeOf(err) != "item.unknown" {

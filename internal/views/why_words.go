@@ -1,6 +1,7 @@
 package views
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,12 +22,14 @@ func (c *whyCase) reason(state string) text {
 			continue // what keeps it away is stronger
 		}
 		day := w.At.UTC().Format("2006-01-02")
-		de = append(de, fmt.Sprintf("%s (Zuweisung vom %s durch %s)", c.scope(w), day, w.By))
+		de = append(de, fmt.Sprintf("%s (Zuweisung vom %s durch %s)", cmp.Or(map[string]string{"all": "alle"}[w.ScopeKind], c.scope(w)), w.At.UTC().Format("02.01.2006"), w.By))
 		en = append(en, fmt.Sprintf("%s (assigned on %s by %s)", c.scope(w), day, w.By))
 	}
 	switch {
 	case kept:
 		return text{what.de + " ist ausgenommen für " + strings.Join(de, ", ") + ".", what.en + " is excluded for " + strings.Join(en, ", ") + "."}
+	case state == "installed" && !wished:
+		return text{what.de + " ist noch da.", what.en + " is still there."}
 	case state == "installed":
 		return text{what.de + " ist da, gewünscht für " + strings.Join(de, ", ") + ".", what.en + " is there, wished for " + strings.Join(en, ", ") + "."}
 	case wished:
@@ -38,6 +41,12 @@ func (c *whyCase) reason(state string) text {
 // waits is what is between the wish and the device, and what to do about it. The
 // order is that of the chain: what stops all comes before what stops this item.
 func (c *whyCase) waits(now time.Time, state string) (*Reason, text) {
+	if c.held != nil {
+		if why, next := c.outside(now); why != nil {
+			return why, next
+		}
+		return c.turn()
+	}
 	switch state {
 	case "installed", "removed":
 		return nil, text{}
@@ -64,6 +73,22 @@ func (c *whyCase) waits(now time.Time, state string) (*Reason, text) {
 			text{"Setzen Sie es zurück und richten Sie es neu ein.", "Erase it and set it up again."}
 	}
 	return c.underWay(now, state)
+}
+
+// turn is what a device waits for whose ring of a roll-out is closed.
+func (c *whyCase) turn() (*Reason, text) {
+	h := c.held
+	look := text{"Nichts: warten Sie, bis sein Ring an der Reihe ist (ranzen rollout show " + h.ID + ").", "Nothing: wait until it is its ring's turn (ranzen rollout show " + h.ID + ")."}
+	const de, en = "Eine Verteilung in Ringen ändert das erst später: dieses iPad ist im Ring %d, offen ist Ring %d.", "A roll-out in rings changes that later: this iPad is in ring %d, and ring %d is open."
+	switch h.State {
+	case "halted":
+		return say("rollout-halted", de+" Sie ist angehalten: %s", en+" It has halted: %s", h.Ring, h.Open, inBoth(h.Reason)),
+			text{"Sehen Sie nach, was den iPads des offenen Rings fehlt: ranzen rollout show " + h.ID + ".", "Look what is amiss with the iPads of the open ring: ranzen rollout show " + h.ID + "."}
+	case "paused":
+		return say("rollout-paused", de+" Jemand hat sie unterbrochen.", en+" Somebody has paused it.", h.Ring, h.Open),
+			text{"Setzen Sie sie fort (ranzen rollout resume " + h.ID + "), wenn nichts mehr dagegen spricht.", "Let it go on (ranzen rollout resume " + h.ID + ") when nothing speaks against it any more."}
+	}
+	return say("rollout", de, en, h.Ring, h.Open), look
 }
 
 func (c *whyCase) howToWish(state string) text {
