@@ -150,9 +150,9 @@ func (a *applying) edit(ctx context.Context, what, name, action string) {
 	a.edits = append(a.edits, Edit{what, name, action})
 }
 
-// inOrder puts groups before those whose rules ask for them.
-func inOrder(list []DocGroup) []DocGroup {
-	var out []DocGroup
+// inOrder puts groups before those whose rules ask for them; stuck are those that
+// ask for each other.
+func inOrder(list []DocGroup) (out, stuck []DocGroup) {
 	for left := list; len(left) > 0; {
 		var later []DocGroup
 		for _, g := range left {
@@ -166,15 +166,21 @@ func inOrder(list []DocGroup) []DocGroup {
 			}
 		}
 		if len(later) == len(left) {
-			return append(out, later...) // they wait for each other, which is refused by name
+			return append(out, later...), later
 		}
 		left = later
 	}
-	return out
+	return out, nil
 }
 
+func groupName(g DocGroup) string { return g.Name }
+
 func (a *applying) groups(ctx context.Context) error {
-	for _, g := range inOrder(a.doc.Groups) {
+	list, stuck := inOrder(a.doc.Groups)
+	if len(stuck) > 0 {
+		return fault.New(fault.Conflict, "rule.cycle", "The rules of these groups ask for each other: %s. Leave one of them out.", mdm.Clean(strings.Join(names(stuck, groupName), ", "))).On("groups")
+	}
+	for _, g := range list {
 		i := slices.IndexFunc(a.now.Groups, func(o DocGroup) bool { return o.Name == g.Name })
 		had := []string{}
 		var id string
@@ -372,9 +378,10 @@ func (a *applying) removeGroups(ctx context.Context) error {
 	if a.doc.Groups == nil {
 		return nil
 	}
-	there := names(inOrder(a.now.Groups), func(g DocGroup) string { return g.Name })
+	list, _ := inOrder(a.now.Groups)
+	there := names(list, groupName)
 	slices.Reverse(there) // those first that ask for others
-	for _, name := range without(there, names(a.doc.Groups, func(g DocGroup) string { return g.Name })) {
+	for _, name := range without(there, names(a.doc.Groups, groupName)) {
 		g, err := a.group(ctx, name)
 		if err != nil {
 			return err

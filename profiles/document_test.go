@@ -169,6 +169,7 @@ func TestDocumentsThatCannotBeMeantAreRefused(t *testing.T) {
 			{"everything gone", profiles.Document{Profiles: []profiles.DocProfile{}, Assignments: []profiles.DocAssignment{}}, "document.remove-all"},
 			{"a secret nobody stored", absent, "secret.unknown"},
 			{"an assignment of what is gone", assigned, "profile.assigned"},
+			{"groups that ask for each other", profiles.Document{Groups: []profiles.DocGroup{{Name: "a", Rule: "in b"}, {Name: "b", Rule: "in a"}}}, "rule.cycle"},
 			{"the same wish twice", profiles.Document{Assignments: append(whole.Assignments, whole.Assignments...)}, "document.duplicate"},
 		} {
 			if _, _, err := w.applying(c.d, false); fault.CodeOf(err) != c.code {
