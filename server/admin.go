@@ -20,7 +20,9 @@ func (s *Server) newAdmin() http.Handler {
 	root.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
 	root.HandleFunc("/readyz", s.readyz).Methods(http.MethodGet, http.MethodHead)
 	root.Handle("/", s.statusPage()).Methods(http.MethodGet, http.MethodHead)
-	root.Handle("/staging", routed("/staging", console.Staging())).Methods(http.MethodGet, http.MethodHead)
+	for _, p := range console.Pages() {
+		root.Handle(p.Path, routed(p.Path, p.Handler)).Methods(http.MethodGet, http.MethodHead)
+	}
 	api := s.newAPI(root.PathPrefix(apiPrefix).Subrouter())
 	s.operations(api)
 	root.HandleFunc(apiPrefix+"/openapi.json", openAPI(api)).Methods(http.MethodGet, http.MethodHead)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,46 +40,14 @@ func TestTheStagingBoardInABrowser(t *testing.T) {
 	for lang, words := range map[string][]string{"de": {"Inbetriebnahme", "nicht eingeschaltet"}, "en": {"Staging board", "not switched on"}} {
 		for _, width := range []int64{320, 1440} {
 			t.Run(fmt.Sprintf("%s/%d", lang, width), func(t *testing.T) {
-				page := admin.URL + "/staging?lang=" + lang
-				if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate(page)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("sessionStorage.clear(); true")); err != nil {
-					t.Fatal(err)
-				}
-				if err := chromedp.Do(ctx, chromedp.Navigate(page)); err != nil {
-					t.Fatal(err)
-				}
-				// As a person pastes it and presses the button.
-				until(t, ctx, fmt.Sprintf(`document.getElementById("token").value = %q; document.querySelector("#signin button").click(); true`, h.viewer))
+				signIn(t, ctx, admin.URL+"/staging?lang="+lang, h.viewer, width)
 				until(t, ctx, fmt.Sprintf(`document.querySelectorAll("#tiles li").length === %d`, n-1))
 				arrive(fmt.Sprintf("T-%d", n), fmt.Sprintf("RZBBBB%04d", n))
 				until(t, ctx, fmt.Sprintf(`document.querySelectorAll("#tiles li").length === %d`, n))
 				n++
-				seen, err := chromedp.Run(ctx, chromedp.Evaluate[map[string]any](`({
-					heading: document.querySelector("h1").textContent, tiles: document.getElementById("tiles").textContent, images: document.images.length,
-					sticks: document.documentElement.scrollWidth > window.innerWidth, summary: document.getElementById("summary").textContent})`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if seen["heading"] != words[0] || !strings.Contains(fmt.Sprint(seen["tiles"]), words[1]) || seen["images"] != 0.0 || seen["sticks"] != false || seen["summary"] == "" {
-					t.Errorf("the page is %v", seen)
-				}
-				if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](axe+";true")); err != nil {
-					t.Fatal(err)
-				}
-				complaints, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run().then(r => r.violations.map(v => v.id + ": " + v.help + " " + v.nodes.map(n => n.html).join(" ")).join("\n"))`, chromedp.EvalAwaitPromise))
-				if err != nil || complaints != "" {
-					t.Errorf("axe complains: %v\n%s", err, complaints)
-				}
-				if dir := os.Getenv("RANZEN_SCREENSHOTS"); dir != "" {
-					b, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-					if err == nil {
-						err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("staging-%s-%d.png", lang, width)), b, 0o600)
-					}
-					if err != nil {
-						t.Error(err)
-					}
+				got := seen(t, ctx, "staging", lang, width)
+				if got["heading"] != words[0] || !strings.Contains(fmt.Sprint(got["text"]), words[1]) {
+					t.Errorf("the page is %v", got)
 				}
 			})
 		}
