@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"ranzen/internal/audit"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/commands"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
@@ -181,7 +182,7 @@ func (r *Room) Send(ctx context.Context, tx *sqldb.Tx, actor audit.Actor, device
 	if err != nil {
 		return "", err
 	}
-	if spec, ok := mdm.CommandSpecOf(requestType); ok && spec.Supervised && e.unsupervised() {
+	if spec, ok := catalogue.Find(catalogue.Command, requestType); ok && spec.Supervised && e.unsupervised() {
 		return "", notSupervised(requestType)
 	}
 	c := r.order(e, raw, actor)

@@ -3,11 +3,15 @@ package mdm
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"ranzen/internal/catalogue"
 )
 
 func example(t testing.TB, name string) []byte {
@@ -44,6 +48,7 @@ func TestApplesExamples(t *testing.T) {
 				return
 			}
 			answers++
+			answered(t, name, maps.Clone(all))
 			r, err := ParseReport(b)
 			if err != nil {
 				t.Fatal(err)
@@ -59,11 +64,46 @@ func TestApplesExamples(t *testing.T) {
 	}
 }
 
+// odd are what Apple's examples have and Apple's schema does not.
+func odd(example string) []string {
+	at := "key.missing ProfileList[0].PayloadContent[%d].PayloadUUID"
+	return map[string][]string{
+		"application.managed.list.example2": {"key.missing ManagedApplicationList.com.acme.myenterpriseapp.UnusedRedemptionCode"},
+		"device.restrictions.list.example2": {"key.missing ProfileRestrictions"},
+		"profile.list.example2":             {fmt.Sprintf(at, 0), fmt.Sprintf(at, 1), fmt.Sprintf(at, 2)},
+		"settings.example2":                 {"key.type Settings"}, // which is a list, as Apple's own text says
+	}[example]
+}
+
+// answered holds an answer to the catalogue, but for what surrounds every answer.
+func answered(t *testing.T, name string, all map[string]any) {
+	t.Helper()
+	command := strings.Replace(name, "example2", "example1", 1)
+	command = strings.Replace(command, "example4", "example3", 1)
+	var asked struct{ Command struct{ RequestType string } }
+	if err := Decode(example(t, command), &asked); err != nil {
+		t.Fatal(err)
+	}
+	if name == "declarativemanagement.example2" {
+		asked.Command.RequestType = "DeclarativeManagement" // Apple nested it once too often
+	}
+	for _, key := range []string{"Status", "CommandUUID", "UDID", "EnrollmentID"} {
+		delete(all, key)
+	}
+	var got []string
+	for _, f := range catalogue.CheckAnswer(asked.Command.RequestType, all) {
+		got = append(got, f.Code+" "+f.Path)
+	}
+	if !reflect.DeepEqual(got, odd(name)) {
+		t.Errorf("the catalogue says %q", got)
+	}
+}
+
 // known checks a command of Apple's as if a person had sent it as JSON.
 func known(t *testing.T, command map[string]any) {
 	t.Helper()
 	name, _ := command["RequestType"].(string)
-	spec, ok := CommandSpecOf(name)
+	spec, ok := catalogue.Find(catalogue.Command, name)
 	if !ok {
 		t.Fatalf("%s is not in the table", name)
 	}
@@ -71,25 +111,22 @@ func known(t *testing.T, command map[string]any) {
 	if command["ManagementFlags"] == uint64(0) {
 		delete(command, "ManagementFlags") // which Apple's schema does not allow and its examples have
 	}
+	if found := catalogue.CheckCommand(name, command); len(found) > 0 {
+		t.Errorf("the catalogue says %+v", found)
+	}
 	text, err := json.Marshal(command)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := parseJSON(string(text))
-	if err != nil {
+	var args map[string]any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&args); err != nil {
 		t.Fatal(err)
 	}
-	top := KeySpec{Name: name, Type: "dictionary", Keys: spec.Keys}
-	got, err := typed(top, "", v, 0)
+	body, err := spec.Build(args)
 	if err != nil {
 		t.Fatal(err)
-	}
-	body, is := got.(map[string]any)
-	if !is {
-		t.Fatalf("got %T", got)
-	}
-	if err := complete(top, body, ""); err != nil {
-		t.Error(err)
 	}
 	written, err := Command("U-1", name, body)
 	if err != nil {

@@ -1,32 +1,5 @@
 package mdm
 
-// CommandSpec is what Apple's schema says of a command, as far as iPads go. The
-// table is generated, see gen. Versions are iPadOS versions.
-type CommandSpec struct {
-	RequestType string
-	Introduced  string
-	Deprecated  string
-	Removed     string
-	Supervised  bool   // only supervised iPads take it
-	SharedIPad  string // "required", "forbidden" or, mostly, neither
-	Keys        []KeySpec
-}
-
-// KeySpec is one key of a command.
-type KeySpec struct {
-	Name       string
-	Type       string // string, integer, real, boolean, date, data, array, dictionary, any
-	Required   bool   // where the dictionary that holds it is there
-	Introduced string
-	Deprecated string
-	Removed    string
-	Supervised bool
-	Values     []string // if not empty, no others are allowed
-	// Keys of a dictionary are its keys; those of an array are what its elements
-	// may be. A key named ANY stands for any name.
-	Keys []KeySpec
-}
-
 // owned are the commands that are not sent as they are, because the desired state
 // or the gate before dangerous things decides about them.
 func owned(requestType string) (instead string, is bool) {

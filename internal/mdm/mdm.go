@@ -6,7 +6,7 @@
 // stay in Raw.
 //
 // Names are Apple's. Source: Apple, Device Management, and the schema that Apple
-// publishes with it; see NOTICE.
+// publishes with it; see internal/catalogue/NOTICE.
 package mdm
 
 import (

@@ -1,4 +1,4 @@
-package mdm
+package catalogue
 
 import (
 	"encoding/base64"
@@ -9,12 +9,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"ranzen/internal/fault"
 )
 
+// fit takes text as a person types it, or a value of JSON.
+func fit(k *Key, path string, v any) (any, error) {
+	if text, is := v.(string); is {
+		return fromText(k, path, text)
+	}
+	return typed(k, path, v, 0)
+}
+
 // fromText reads a value as a person types it.
-func fromText(k KeySpec, path, text string) (any, error) {
+func fromText(k *Key, path, text string) (any, error) {
 	trimmed := strings.TrimSpace(text)
 	switch k.Type {
 	case "dictionary":
@@ -38,22 +44,20 @@ func fromText(k KeySpec, path, text string) (any, error) {
 		}
 		return list, nil
 	case "any":
-		var v any
 		if v, err := parseJSON(trimmed); err == nil {
 			return typed(k, path, v, 0)
 		}
-		v, err := typed(KeySpec{Name: k.Name, Type: "string"}, path, text, 0)
-		return v, err
+		return typed(&Key{Name: k.Name, Type: "string"}, path, text, 0)
 	case "string":
 		return typed(k, path, text, 0)
 	}
 	return typed(k, path, trimmed, 0)
 }
 
-func fromJSON(k KeySpec, path, text string) (any, error) {
+func fromJSON(k *Key, path, text string) (any, error) {
 	v, err := parseJSON(text)
 	if err != nil {
-		return nil, wrongType(k, path, typeWords(k.Type)+": write it as JSON")
+		return nil, wrongType(path, typeWords(k.Type)+": write it as JSON")
 	}
 	return typed(k, path, v, 0)
 }
@@ -71,13 +75,20 @@ func parseJSON(text string) (any, error) {
 	return v, nil
 }
 
+func tooDeep(path string) error {
+	return misfit("depth", path, quoted(path)+" is nested deeper than "+strconv.Itoa(maxDepth)+" levels.")
+}
+
 // typed turns JSON's value, or a text, into that of a property list.
-func typed(k KeySpec, path string, v any, depth int) (any, error) {
-	if depth > maxRawDepth {
-		return nil, fault.New(fault.Invalid, "send.depth", "%s is nested deeper than %d levels.", quoted(path), maxRawDepth).On(path)
+func typed(k *Key, path string, v any, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, tooDeep(path)
 	}
-	wrong := func() (any, error) { return nil, wrongType(k, path, typeWords(k.Type)) }
+	wrong := func() (any, error) { return nil, wrongType(path, typeWords(k.Type)) }
 	text, isText := v.(string)
+	if n, ok := number(v); ok && (k.Type == "integer" || k.Type == "real") {
+		text, isText = n, true
+	}
 	switch k.Type {
 	case "string":
 		if !isText {
@@ -88,20 +99,14 @@ func typed(k KeySpec, path string, v any, depth int) (any, error) {
 		}
 		return allowed(k, path, text, text)
 	case "integer":
-		if n, ok := v.(json.Number); ok {
-			text, isText = n.String(), true
-		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		if !isText || err != nil {
 			return wrong()
 		}
 		return allowed(k, path, strconv.FormatInt(n, 10), n)
 	case "real":
-		if n, ok := v.(json.Number); ok {
-			text, isText = n.String(), true
-		}
 		f, err := strconv.ParseFloat(text, 64)
-		if !isText || err != nil || f != f || f-f != 0 { // NaN and infinite ones have no place in a command
+		if !isText || err != nil || f != f || f-f != 0 { // NaN and infinite ones have no place in a property list
 			return wrong()
 		}
 		return f, nil
@@ -117,12 +122,18 @@ func typed(k KeySpec, path string, v any, depth int) (any, error) {
 		}
 		return wrong()
 	case "data":
+		if b, ok := v.([]byte); ok {
+			return b, nil
+		}
 		b, err := base64.StdEncoding.DecodeString(text)
 		if !isText || err != nil {
 			return wrong()
 		}
 		return b, nil
 	case "date":
+		if t, ok := v.(time.Time); ok {
+			return t.UTC(), nil
+		}
 		t, err := time.Parse(time.RFC3339, text)
 		if !isText || err != nil {
 			return wrong()
@@ -135,7 +146,7 @@ func typed(k KeySpec, path string, v any, depth int) (any, error) {
 		}
 		out := make([]any, 0, len(list))
 		for i, e := range list {
-			t, err := elementOf(k, path+"["+strconv.Itoa(i)+"]", e, depth+1)
+			t, err := elementOf(k, index(path, i), e, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -152,20 +163,37 @@ func typed(k KeySpec, path string, v any, depth int) (any, error) {
 	return free(path, v, depth)
 }
 
-func dictionaryOf(k KeySpec, path string, d map[string]any, depth int) (any, error) {
-	if len(k.Keys) == 0 { // Apple does not say what is in it
+// number is a number as JSON or code has it, in digits.
+func number(v any) (string, bool) {
+	switch n := v.(type) {
+	case json.Number:
+		return n.String(), true
+	case int:
+		return strconv.Itoa(n), true
+	case int64:
+		return strconv.FormatInt(n, 10), true
+	case uint64:
+		return strconv.FormatUint(n, 10), true
+	case float64:
+		return strconv.FormatFloat(n, 'f', -1, 64), true
+	}
+	return "", false
+}
+
+func dictionaryOf(k *Key, path string, d map[string]any, depth int) (any, error) {
+	if len(k.Keys()) == 0 { // Apple does not say what is in it
 		return free(path, d, depth)
 	}
 	out := make(map[string]any, len(d))
 	for _, name := range sortedKeys(d) {
-		sub, ok := keyOf(k, name)
+		inner, ok := sub(k, name)
 		if !ok {
 			return nil, unknownKey(k, path, name)
 		}
 		if err := printable(join(path, name), name); err != nil {
 			return nil, err
 		}
-		t, err := typed(sub, join(path, name), d[name], depth+1)
+		t, err := typed(inner, join(path, name), d[name], depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -175,61 +203,69 @@ func dictionaryOf(k KeySpec, path string, d map[string]any, depth int) (any, err
 }
 
 // element is one part of an array that was written with commas.
-func element(array KeySpec, path, text string) (any, error) {
-	if len(array.Keys) == 1 {
-		return fromText(array.Keys[0], path, text)
+func element(array *Key, path, text string) (any, error) {
+	if len(array.Keys()) == 1 {
+		return fromText(array.Keys()[0], path, text)
 	}
-	return nil, wrongType(array, path, "an array of dictionaries: write it as JSON")
+	return nil, wrongType(path, "an array of dictionaries: write it as JSON")
 }
 
 // elementOf is one element of an array. Where there are several kinds, which are
 // dictionaries then, Item tells which it is.
-func elementOf(array KeySpec, path string, v any, depth int) (any, error) {
-	switch len(array.Keys) {
+func elementOf(array *Key, path string, v any, depth int) (any, error) {
+	switch len(array.Keys()) {
 	case 0:
 		return free(path, v, depth)
 	case 1:
-		return typed(array.Keys[0], path, v, depth)
+		return typed(array.Keys()[0], path, v, depth)
 	}
+	k, ok := itemOf(array, v)
+	if !ok {
+		return nil, misfit("item", path, quoted(path)+" needs an Item, which is one of "+strings.Join(array.names(), ", ")+".")
+	}
+	t, err := typed(k, path, v, depth)
+	if err != nil {
+		return nil, err
+	}
+	return t, complete(k, t.(map[string]any), path)
+}
+
+// itemOf is which of several kinds of elements a dictionary is.
+func itemOf(array *Key, v any) (*Key, bool) {
 	d, _ := v.(map[string]any)
 	item, _ := d["Item"].(string)
-	names := []string{}
-	for _, k := range array.Keys {
-		if k.Name != item {
-			names = append(names, k.Name)
-			continue
-		}
-		if _, listed := keyOf(k, "Item"); !listed { // Apple's schema forgets it for some
-			k.Keys = append([]KeySpec{{Name: "Item", Type: "string", Required: true}}, k.Keys...)
-		}
-		t, err := typed(k, path, v, depth)
-		if err != nil {
-			return nil, err
-		}
-		return t, complete(k, t.(map[string]any), path)
+	k, ok := exactly(array, item)
+	if !ok {
+		return nil, false
 	}
-	return nil, fault.New(fault.Invalid, "send.item", "%s needs an Item, which is one of %s.", quoted(path), strings.Join(names, ", ")).On(path)
+	if _, listed := exactly(k, "Item"); listed {
+		return k, true
+	}
+	c := *k // Apple's schema forgets it for some
+	c.keys, c.same = append([]*Key{{Name: "Item", Type: "string", Required: true}}, k.Keys()...), nil
+	return &c, true
 }
 
 // free is a value of which the schema says nothing.
 func free(path string, v any, depth int) (any, error) {
-	if depth > maxRawDepth {
-		return nil, fault.New(fault.Invalid, "send.depth", "%s is nested deeper than %d levels.", quoted(path), maxRawDepth).On(path)
+	if depth > maxDepth {
+		return nil, tooDeep(path)
 	}
-	switch v := v.(type) {
-	case bool:
-		return v, nil
-	case string:
-		return typed(KeySpec{Type: "string"}, path, v, depth)
-	case json.Number:
-		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+	if n, ok := number(v); ok {
+		if n, err := strconv.ParseInt(n, 10, 64); err == nil {
 			return n, nil
 		}
-		return typed(KeySpec{Type: "real"}, path, v, depth)
+		return typed(&Key{Type: "real"}, path, v, depth)
+	}
+	switch v := v.(type) {
+	case bool, []byte, time.Time:
+		return v, nil
+	case string:
+		return typed(&Key{Type: "string"}, path, v, depth)
 	case []any:
 		out := make([]any, 0, len(v))
 		for i, e := range v {
-			t, err := free(path+"["+strconv.Itoa(i)+"]", e, depth+1)
+			t, err := free(index(path, i), e, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -250,15 +286,15 @@ func free(path string, v any, depth int) (any, error) {
 		}
 		return out, nil
 	}
-	return nil, fault.New(fault.Invalid, "send.null", "%s has no value: a property list knows no null.", quoted(path)).On(path)
+	return nil, misfit("null", path, quoted(path)+" has no value: a property list knows no null.")
 }
 
-func allowed(k KeySpec, path, text string, v any) (any, error) {
+func allowed(k *Key, path, text string, v any) (any, error) {
 	if len(k.Values) > 0 && !slices.Contains(k.Values, text) {
-		if like := nearest(text, k.Values); like != "" {
-			return nil, fault.New(fault.Invalid, "send.value", "%s cannot be %s. Is %s meant?", quoted(path), quoted(text), like).On(path)
+		if like := Nearest(text, k.Values); like != "" {
+			return nil, misfit("value", path, quoted(path)+" cannot be "+quoted(text)+". Is "+like+" meant?")
 		}
-		return nil, fault.New(fault.Invalid, "send.value", "%s cannot be %s. It is one of %s.", quoted(path), quoted(text), strings.Join(k.Values, ", ")).On(path)
+		return nil, misfit("value", path, quoted(path)+" cannot be "+quoted(text)+". It is one of "+strings.Join(k.Values, ", ")+".")
 	}
 	return v, nil
 }
