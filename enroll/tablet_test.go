@@ -10,6 +10,7 @@ import (
 
 	"ranzen/certs"
 	"ranzen/enroll"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/commands"
 	"ranzen/internal/mdm"
 	"ranzen/internal/schools"
@@ -164,7 +165,48 @@ func (d *tablet) report(status, id, inner string) *commands.HandOver {
 			commands.Session{EnrollmentID: e.ID, Generation: e.Generation, LostMode: e.LostMode}, rep)
 		return err
 	})
+	if next != nil {
+		d.sane(next)
+	}
 	return next
+}
+
+// sane holds what is handed over, and a profile in it, to the catalogue, for every
+// iPadOS from 16 on; what needs a newer one is not sent to an older.
+func (d *tablet) sane(h *commands.HandOver) {
+	d.w.t.Helper()
+	command := carried(d.w.t, h)
+	var c struct{ Command map[string]any }
+	if err := mdm.Decode(h.Body, &c); err != nil {
+		d.w.t.Fatal(err)
+	}
+	delete(c.Command, "RequestType")
+	found, needs := catalogue.CheckCommand(h.RequestType, c.Command), catalogue.CommandNeeds(h.RequestType, c.Command)
+	if payload, is := command["Payload"].([]byte); is {
+		content, _, err := certs.UnwrapCMS(payload)
+		if err != nil {
+			d.w.t.Fatal(err)
+		}
+		var doc map[string]any
+		if err := mdm.Decode(content, &doc); err != nil {
+			d.w.t.Fatal(err)
+		}
+		found, needs = append(found, catalogue.CheckProfile(doc)...), append(needs, catalogue.NeedsOf(doc)...)
+	}
+	if len(found) > 0 {
+		d.w.t.Errorf("the catalogue says of %s: %+v", h.Kind, found)
+	}
+	supervised := true
+	for _, n := range needs {
+		if h.Kind == "device.erase" && n.Since != "" {
+			continue // ReturnToService is refused below 17, and only 26 gives a bootstrap token
+		}
+		for _, os := range []string{"16.0", "17.0", "18.0", "26.0"} {
+			if lacks := n.Lacks(os, &supervised); lacks != "" && h.Kind != "raw" {
+				d.w.t.Errorf("%s on %s: %+v is %s", h.Kind, os, n, lacks)
+			}
+		}
+	}
 }
 
 func (d *tablet) idle() *commands.HandOver { d.w.t.Helper(); return d.report("Idle", "", "") }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ranzen/internal/audit"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
 	"ranzen/internal/schools"
@@ -57,6 +58,8 @@ type Edit struct {
 	What   string `json:"what" enum:"profile,app,group,assignment"`
 	Name   string `json:"name"`
 	Action string `json:"action" enum:"add,change,remove"`
+
+	Warnings []catalogue.Finding `json:"warnings,omitempty" doc:"What is odd in a profile; lines are those of its .mobileconfig"`
 }
 
 // Scoper reads scopes as people write them, and names them the same way.
@@ -147,7 +150,7 @@ type applying struct {
 
 func (a *applying) edit(ctx context.Context, what, name, action string) {
 	a.note(ctx, what+" "+action+" "+name)
-	a.edits = append(a.edits, Edit{what, name, action})
+	a.edits = append(a.edits, Edit{What: what, Name: name, Action: action})
 }
 
 // inOrder puts groups before those whose rules ask for them; stuck are those that
@@ -300,7 +303,7 @@ func (a *applying) profiles(ctx context.Context) error {
 		if err != nil && !fresh {
 			return fmt.Errorf("find profile: %w", err)
 		}
-		after, err := a.AddProfile(ctx, a.tx, a.by, a.tenant, p.Name, raw)
+		after, err := a.addVersion(ctx, a.tx, a.by, a.tenant, p.Name, raw, p.Content, false)
 		switch {
 		case err != nil:
 			return err
@@ -308,7 +311,10 @@ func (a *applying) profiles(ctx context.Context) error {
 			a.edit(ctx, "profile", after.Name, "add")
 		case after.Version != before.Version:
 			a.edit(ctx, "profile", after.Name, "change")
+		default:
+			continue
 		}
+		a.edits[len(a.edits)-1].Warnings = after.Warnings
 	}
 	return nil
 }

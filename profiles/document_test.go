@@ -135,7 +135,7 @@ func TestADocumentChangesJustWhatItSaysOtherwise(t *testing.T) {
 		}
 		edits, _, err := w.applying(d, false)
 		w.must(err)
-		if fmt.Sprint(edits) != "[{profile wlan change} {assignment old -> all remove} {profile old remove}]" {
+		if fmt.Sprint(edits) != "[{profile wlan change []} {assignment old -> all remove []} {profile old remove []}]" {
 			t.Errorf("it did %v", edits)
 		}
 		w.plan()

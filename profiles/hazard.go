@@ -56,7 +56,7 @@ func networks(wish map[thing]wanted) (ssids []string) {
 
 // finish counts, and says hazards in words.
 func (w *weigher) finish() {
-	w.plan.Devices = w.touched
+	w.plan.Devices, w.plan.Limits = w.touched, w.limited()
 	texts := map[string]string{
 		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
 		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",

@@ -18,6 +18,7 @@ type Plan struct {
 	Changes []Change `json:"changes"`
 	Blocked []Change `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
 	Hazards []Hazard `json:"hazards"`
+	Limits  []Limit  `json:"limits" doc:"What of a profile does nothing on some of the devices that get it"`
 
 	Rollout   string `json:"rollout" enum:"now,rings" doc:"Whether it reaches the devices at once, or ring by ring"`
 	RolloutID string `json:"rollout_id,omitempty" doc:"The roll-out that it began"`
@@ -64,6 +65,9 @@ func (p Plan) Short() Plan {
 	if p.Hazards == nil {
 		p.Hazards = []Hazard{}
 	}
+	if p.Limits == nil {
+		p.Limits = []Limit{}
+	}
 	return p
 }
 
@@ -76,7 +80,7 @@ type look struct {
 
 // preview compares what is wished of the touched tablets before and after.
 func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, error) {
-	p := Plan{Changes: []Change{}, Blocked: []Change{}, Hazards: []Hazard{}}
+	p := Plan{Changes: []Change{}, Blocked: []Change{}, Hazards: []Hazard{}, Limits: []Limit{}}
 	ids := sorted(c.ids)
 	var only map[thing]bool
 	if !c.whole {
@@ -101,7 +105,7 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	if err != nil {
 		return p, err
 	}
-	w := weigher{plan: &p, hazards: map[string]*Hazard{}}
+	w := weigher{plan: &p, hazards: map[string]*Hazard{}, limits: map[lack]*Limit{}}
 	for _, id := range ids {
 		f, known := after.facts[id]
 		if !known || !f.Active {
@@ -185,6 +189,7 @@ func (r *Room) itemsNow(ctx context.Context, q sqldb.Queryer, ids []string, only
 type weigher struct {
 	plan    *Plan
 	hazards map[string]*Hazard
+	limits  map[lack]*Limit
 	touched int
 }
 
@@ -209,7 +214,7 @@ func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[
 		now, is := after[th]
 		if ch, changed := weigh(old, was, now, is, row, there); changed {
 			ch.DeviceID, ch.EnrollmentID, ch.Serial, ch.Kind, ch.ItemID = f.DeviceID, f.EnrollmentID, f.Serial, th.Kind, th.ID
-			w.add(ch, now.Blocked)
+			w.add(ch, now)
 		}
 	}
 	if len(w.plan.Changes) > n {
@@ -218,13 +223,14 @@ func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[
 	}
 }
 
-func (w *weigher) add(ch Change, cannot string) {
-	if ch.Action != ActNone && cannot != "" {
-		ch.Action, ch.Reason = blocked, cannot
+func (w *weigher) add(ch Change, now wanted) {
+	if ch.Action != ActNone && now.Blocked != "" {
+		ch.Action, ch.Reason = blocked, now.Blocked
 		w.plan.Blocked = append(w.plan.Blocked, ch)
 		return
 	}
 	w.plan.Changes = append(w.plan.Changes, ch)
+	w.limit(ch, now)
 	if ch.Action == ActAsk {
 		w.warn("data-lost", ch.Serial)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"ranzen/certs"
 	"ranzen/internal/audit"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
 	"ranzen/internal/schools"
@@ -30,6 +31,8 @@ type Profile struct {
 	Payloads   []string // PayloadType of each payload
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+
+	Warnings []catalogue.Finding // of a version that was just taken
 }
 
 // maxProfile bounds an upload; the device listener takes answers no larger.
@@ -49,16 +52,17 @@ func contentPurpose(id string, version int64) string {
 // each version gets a PayloadUUID of its own, by which a tablet's list tells which
 // one it has.
 func (r *Room) AddProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte) (Profile, error) {
-	return r.addVersion(ctx, tx, by, tenantID, name, raw, false)
+	return r.addVersion(ctx, tx, by, tenantID, name, raw, raw, false)
 }
 
 // AddDraft is AddProfile for a version that no tablet gets until it is published.
 func (r *Room) AddDraft(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte) (Profile, error) {
-	return r.addVersion(ctx, tx, by, tenantID, name, raw, true)
+	return r.addVersion(ctx, tx, by, tenantID, name, raw, raw, true)
 }
 
-func (r *Room) addVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw []byte, draft bool) (Profile, error) {
-	doc, err := parseProfile(raw)
+// addVersion takes a profile. source is the file whose lines findings name.
+func (r *Room) addVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, raw, source []byte, draft bool) (Profile, error) {
+	doc, _, err := parseProfile(raw)
 	if err != nil {
 		return Profile{}, err
 	}
@@ -85,6 +89,7 @@ func (r *Room) addVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 	}
 	if doc[builtMark] != nil {
 		finishBuilt(doc, p.ID, name)
+		source = nil
 	}
 	if err := r.identify(ctx, tx, &p, doc, fresh); err != nil {
 		return Profile{}, err
@@ -95,7 +100,13 @@ func (r *Room) addVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, ten
 			return p.profile(), err
 		}
 	}
-	return r.saveVersion(ctx, tx, by, p, doc, traits, fresh, draft)
+	warnings, err := sound(name, inspect(doc, unwrapped(source)))
+	if err != nil {
+		return Profile{}, err
+	}
+	out, err := r.saveVersion(ctx, tx, by, p, doc, traits, fresh, draft)
+	out.Warnings = warnings
+	return out, err
 }
 
 // identify gives a new profile its identifier, and holds others to theirs.
@@ -342,23 +353,35 @@ func (r *Room) freeName(ctx context.Context, q sqldb.Queryer, tenantID, name, ot
 	return nil
 }
 
-// parseProfile reads an upload and refuses what no tablet would take.
-func parseProfile(raw []byte) (map[string]any, error) {
+// parseProfile reads an upload, and what is signed in it, and refuses what no
+// tablet would take.
+func parseProfile(raw []byte) (doc map[string]any, content []byte, err error) {
 	if len(raw) == 0 {
-		return nil, notProfile("it is empty")
+		return nil, nil, notProfile("it is empty")
 	}
 	if len(raw) > maxProfile {
-		return nil, fault.New(fault.Invalid, "profile.large", "The file has more than 4 MB, which no profile has.")
+		return nil, nil, fault.New(fault.Invalid, "profile.large", "The file has more than 4 MB, which no profile has.")
+	}
+	content, _, err = certs.UnwrapCMS(raw)
+	if err != nil {
+		return nil, nil, notProfile(guess(raw)).With(err)
+	}
+	if err := mdm.DecodeUpload(content, &doc); err != nil {
+		return nil, nil, notProfile(guess(raw)).With(err)
+	}
+	return doc, content, checkProfile(doc)
+}
+
+// unwrapped is what is signed in a file, or nothing.
+func unwrapped(raw []byte) []byte {
+	if len(raw) == 0 {
+		return nil
 	}
 	content, _, err := certs.UnwrapCMS(raw)
 	if err != nil {
-		return nil, notProfile(guess(raw)).With(err)
+		return nil
 	}
-	var doc map[string]any
-	if err := mdm.DecodeUpload(content, &doc); err != nil {
-		return nil, notProfile(guess(raw)).With(err)
-	}
-	return doc, checkProfile(doc)
+	return content
 }
 
 func notProfile(what string) *fault.Fault {

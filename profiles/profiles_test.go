@@ -289,7 +289,7 @@ func TestAScopeIsAllAGroupOrADevice(t *testing.T) {
 
 func TestUploadsThatAreNoProfilesAreRefusedInWords(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t))
-	good := `<plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadIdentifier</key><string>a.b</string><key>PayloadUUID</key><string>u</string><key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.wifi.managed</string><key>PayloadIdentifier</key><string>a.b.c</string><key>PayloadUUID</key><string>u1</string></dict></array></dict></plist>`
+	good := `<plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadIdentifier</key><string>a.b</string><key>PayloadUUID</key><string>u</string><key>PayloadVersion</key><integer>1</integer><key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.wifi.managed</string><key>PayloadIdentifier</key><string>a.b.c</string><key>PayloadUUID</key><string>u1</string><key>PayloadVersion</key><integer>1</integer></dict></array></dict></plist>`
 	for name, c := range map[string]struct{ file, code string }{
 		"empty":             {"", "profile.unreadable"},
 		"text":              {"hello", "profile.unreadable"},

@@ -176,9 +176,10 @@ func TestAnExclusionIsStrongerThanAnyWish(t *testing.T) {
 func TestWhatNeedsSupervisionIsBlockedWithoutIt(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ids := w.enrolled(3)
-		raw := []byte(`<?xml version="1.0"?><plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadIdentifier</key><string>lock</string>
+		raw := []byte(`<?xml version="1.0"?><plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadIdentifier</key><string>lock</string><key>PayloadVersion</key><integer>1</integer>
 			<key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.app.lock</string><key>PayloadIdentifier</key><string>lock.1</string>
-			<key>PayloadUUID</key><string>U1</string><key>PayloadVersion</key><integer>1</integer></dict></array></dict></plist>`)
+			<key>PayloadUUID</key><string>U1</string><key>PayloadVersion</key><integer>1</integer>
+			<key>App</key><dict><key>Identifier</key><string>com.example.exam</string></dict></dict></array></dict></plist>`)
 		w.do(func(tx *sqldb.Tx) error {
 			for i, v := range []any{false, nil} { // not supervised, and not known
 				if _, err := tx.Exec(t.Context(), `UPDATE enrollments SET supervised = ? WHERE id = ?`, v, ids[i]); err != nil {
@@ -246,7 +247,7 @@ func benchmarkPreview(b *testing.B, db *sqldb.DB, fleet, touched int) {
 		return w.schools.AddToGroup(b.Context(), tx, "user:test", g.ID, devices...)
 	})
 	w.addWiFi("wlan", "v0")
-	_, err := w.apply(profiles.Asked{}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
+	_, err := w.apply(profiles.Asked{Rollout: profiles.RolloutNow}, w.assigning(profiles.Scope{Kind: "group", ID: g.ID}, "wlan"))
 	w.must(err)
 	w.plan()
 	raw, err := w.room.BuildWiFi(profiles.WiFi{SSID: "v1", Password: "correct horse", AutoJoin: true})

@@ -7,23 +7,18 @@ import (
 	"slices"
 	"sort"
 
+	"ranzen/internal/catalogue"
 	"ranzen/internal/mdm"
 )
 
 // Traits is what planning must know of a version's content, so that nobody opens
 // what is sealed to compare wishes. It holds no secret.
 type Traits struct {
-	Types  []string `json:"types"`           // PayloadType of each payload
-	SSIDs  []string `json:"ssids,omitempty"` // networks it lets a tablet join
-	Needs  []Need   `json:"needs,omitempty"`
-	Vars   []string `json:"variables,omitempty"` // that stand in it, sorted
-	Digest string   `json:"digest,omitempty"`    // of the content without its PayloadUUID: the same content, the same plan
-}
-
-// Need is a part of a profile that not every tablet can honour.
-type Need struct {
-	Path       string `json:"path"` // "com.apple.homescreenlayout"
-	Supervised bool   `json:"supervised,omitempty"`
+	Types  []string         `json:"types"`               // PayloadType of each payload
+	SSIDs  []string         `json:"ssids,omitempty"`     // networks it lets a tablet join
+	Needs  []catalogue.Need `json:"needs,omitempty"`     // of versions stored before there was a catalogue: few or none
+	Vars   []string         `json:"variables,omitempty"` // that stand in it, sorted
+	Digest string           `json:"digest,omitempty"`    // of the content without its PayloadUUID: the same content, the same plan
 }
 
 func readTraits(text string) (f Traits, err error) {
@@ -57,14 +52,11 @@ func (r *Room) traits(doc map[string]any) (string, error) {
 
 // traitsOf gathers them from a profile that was checked.
 func traitsOf(doc map[string]any) Traits {
-	f := Traits{Types: payloadTypes(doc)}
+	f := Traits{Types: payloadTypes(doc), Needs: catalogue.NeedsOf(doc)}
 	list, _ := doc["PayloadContent"].([]any)
 	for _, v := range list {
 		p, _ := v.(map[string]any)
 		kind, _ := p["PayloadType"].(string)
-		if supervisedOnly(kind) {
-			f.Needs = append(f.Needs, Need{Path: kind, Supervised: true})
-		}
 		if ssid, _ := p["SSID_STR"].(string); ssid != "" && kind == "com.apple.wifi.managed" {
 			f.SSIDs = append(f.SSIDs, mdm.Clean(ssid))
 		}
@@ -72,15 +64,4 @@ func traitsOf(doc map[string]any) Traits {
 	sort.Strings(f.SSIDs)
 	f.SSIDs = slices.Compact(f.SSIDs)
 	return f
-}
-
-// supervisedOnly are payloads that do nothing on an iPad that is not supervised.
-// Source: Apple, device-management, mdm/profiles: supervised under supportedOS.
-func supervisedOnly(payloadType string) bool {
-	switch payloadType {
-	case "com.apple.SetupAssistant.managed", "com.apple.app.lock", "com.apple.homescreenlayout", "com.apple.notificationsettings",
-		"com.apple.profileRemovalPassword", "com.apple.proxy.http.global", "com.apple.shareddeviceconfiguration":
-		return true
-	}
-	return false
 }

@@ -18,6 +18,7 @@ type wanted struct {
 	HoldsData bool    // an app whose removal loses what was made with it
 	Render    string  // which values of variables stand in it on this tablet; "": it has none
 	Blocked   string  // why it cannot be there, in words
+	Fit       *fit    // what of it cannot be there; nil: nothing. Shared, not to be changed
 }
 
 // wishesOf tells what is wished of tablets, set-wise: included by an assignment,
@@ -43,13 +44,16 @@ func (r *Room) wishesOf(ctx context.Context, q sqldb.Queryer, facts map[string]D
 	if err := r.fillIn(ctx, q, facts, scopes, out); err != nil {
 		return nil, err
 	}
+	fits := fitter{}
 	for id, wish := range out {
 		for th, w := range wish {
-			if w.Blocked == "" && w.Traits != nil {
-				if w.Blocked = unable(w.Traits.Needs, facts[id]); w.Blocked != "" {
-					wish[th] = w
-				}
+			if w.Fit = fits.of(w.Traits, facts[id]); w.Fit == nil {
+				continue
 			}
+			if w.Blocked == "" {
+				w.Blocked = w.Fit.blocked
+			}
+			wish[th] = w
 		}
 	}
 	return out, nil
@@ -108,15 +112,4 @@ func wishedIn(in []schools.Scope, byScope map[Scope][]wishRow, known items) map[
 		delete(wish, th)
 	}
 	return wish
-}
-
-// unable tells why a tablet cannot have a profile at all; what is not known of
-// the tablet does not keep it away.
-func unable(needs []Need, f DeviceFacts) string {
-	for _, n := range needs {
-		if n.Supervised && f.Supervised != nil && !*f.Supervised {
-			return fmt.Sprintf("The iPad is not supervised, and %s works on supervised ones only. Supervision begins with an erase.", n.Path)
-		}
-	}
-	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"ranzen/certs"
 	"ranzen/enroll"
 	"ranzen/internal/audit"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/clock"
 	"ranzen/internal/commands"
 	"ranzen/internal/fault"
@@ -61,6 +62,7 @@ type world struct {
 	queue   *commands.Queue
 	schools *schools.Room
 	room    *profiles.Room
+	ca      *certs.Room
 }
 
 func newWorld(t testing.TB, db *sqldb.DB) *world {
@@ -72,7 +74,7 @@ func newWorld(t testing.TB, db *sqldb.DB) *world {
 	trail := audit.New(db, w.clk)
 	ca, err := certs.New(ctx, db, w.clk, vault, trail, certs.Config{PublicURL: "https://mdm.example.org", KeyKind: "p256"})
 	w.must(err)
-	w.schools = schools.New(w.clk, trail)
+	w.ca, w.schools = ca, schools.New(w.clk, trail)
 	w.queue = commands.New(db, w.clk, vault, trail, log)
 	er, err := enroll.New(enroll.Deps{
 		DB: db, Clock: w.clk, Vault: vault, Certs: ca, Queue: w.queue, Schools: w.schools, Audit: trail, Log: log, PublicURL: "https://mdm.example.org",
@@ -223,6 +225,7 @@ func (p *pad) session() {
 		p.took = append(p.took, h.RequestType)
 		var c struct{ Command map[string]any }
 		p.w.must(plist.Unmarshal(h.Body, &c))
+		sane(p.w, h)
 		report := p.obey(h.RequestType, c.Command)
 		if p.answer != nil {
 			if other := p.answer(h.RequestType, c.Command); other != nil {
@@ -236,6 +239,36 @@ func (p *pad) session() {
 		h = p.exchange(report)
 	}
 	p.w.Fatalf("the session does not end: %v", p.took)
+}
+
+// sane holds what is handed over, and a profile in it, to the catalogue, for every
+// iPadOS from 16 on.
+func sane(t testing.TB, h *commands.HandOver) {
+	t.Helper()
+	var c struct{ Command map[string]any }
+	if err := mdm.Decode(h.Body, &c); err != nil {
+		t.Fatal(err)
+	}
+	delete(c.Command, "RequestType")
+	found, needs := catalogue.CheckCommand(h.RequestType, c.Command), catalogue.CommandNeeds(h.RequestType, c.Command)
+	if payload, is := c.Command["Payload"].([]byte); is {
+		var doc map[string]any
+		if err := mdm.Decode(payload, &doc); err != nil {
+			t.Fatal(err)
+		}
+		found, needs = append(found, catalogue.CheckProfile(doc)...), append(needs, catalogue.NeedsOf(doc)...)
+	}
+	if len(found) > 0 {
+		t.Errorf("the catalogue says of %s: %+v", h.RequestType, found)
+	}
+	supervised := true
+	for _, n := range needs {
+		for _, os := range []string{"16.0", "17.0", "18.0", "26.0"} {
+			if lacks := n.Lacks(os, &supervised); lacks != "" {
+				t.Errorf("%s on %s: %+v is %s", h.RequestType, os, n, lacks)
+			}
+		}
+	}
 }
 
 func (p *pad) obey(requestType string, c map[string]any) map[string]any {

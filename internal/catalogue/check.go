@@ -69,9 +69,6 @@ func (c *checker) payload(p map[string]any, at string, types map[string]int) {
 	if e.Single && types[name] > 1 {
 		c.add(found("payload.twice", at, name))
 	}
-	if e.SharedIPad == "required" {
-		c.add(found("payload.shared-only", at, name))
-	}
 	c.dictionary(name, slices.Concat(e.Keys, lacking(around.Keys, e.Keys)), e.Open, p, at, at)
 }
 
@@ -190,12 +187,17 @@ func (c *checker) dictionary(of string, keys []*Key, open bool, d map[string]any
 		}
 	}
 	for _, k := range keys {
-		if _, there := d[k.Name]; !there && k.Required && k.Name != "ANY" && k.Removed == "" {
+		if _, there := d[k.Name]; !there && k.always() {
 			f := found("key.missing", join(path, k.Name), of)
-			f.at = at
+			f.within = &at
 			c.add(f)
 		}
 	}
+}
+
+// always tells whether a key is required whatever the device and its enrollment.
+func (k *Key) always() bool {
+	return k.Required && k.Name != "ANY" && k.Removed == "" && k.UserEnrollment != "required" && k.SharedIPad != "required"
 }
 
 func nearestKey(name string, keys []*Key) string {

@@ -23,13 +23,13 @@ type Finding struct {
 	Text     string `json:"text"`
 	TextDE   string `json:"text_de"`
 
-	at string // whose line it is, where Path is not there
+	within *string // whose line it is, where Path is not there
 }
 
 // At is the path whose line is meant: a key that is missing has none of its own.
 func (f Finding) At() string {
-	if f.at != "" {
-		return f.at
+	if f.within != nil {
+		return *f.within
 	}
 	return f.Path
 }
@@ -57,8 +57,6 @@ func words(code string) (severity, en, de string) {
 		return Warning, "%s does not have the form that Apple's schema says: %s.", "%s hat nicht die Form, die Apples Schema nennt: %s."
 	case "payload.twice":
 		return Warning, "%s: an iPad takes one payload of the type %s, and this is another.", "%s: Ein iPad nimmt einen Payload des Typs %s, und dies ist ein weiterer."
-	case "payload.shared-only":
-		return Warning, "%s: the payload %s does something on Shared iPads only.", "%s: Der Payload %s bewirkt nur auf geteilten iPads etwas."
 	case "findings.more":
 		return Warning, "%s: there are more findings than %s, which are not listed.", "%s: Es gibt mehr als %s Befunde; die übrigen sind nicht aufgeführt."
 	}

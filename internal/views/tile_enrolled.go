@@ -179,6 +179,8 @@ func germanOf() []text {
 		{"Das iPad hat es angenommen, zeigt es aber nicht in seiner Liste.", "The iPad acknowledged it, but its own list does not show it."},
 		{"Es wurde auf dem iPad entfernt. Finden Sie heraus, von wem.", "It was removed on the iPad"},
 		{"Das iPad ist nicht betreut, und das Profil wirkt nur auf betreuten.", "The iPad is not supervised"},
+		{"Das iPadOS dieses iPads ist zu alt für das Profil. Aktualisieren Sie es.", "The iPadOS of this iPad is too old:"},
+		{"Das iPadOS dieses iPads ist zu neu für das Profil: Apple hat entfernt, was es einstellt.", "The iPadOS of this iPad is too new:"},
 		{"Das iPad ist dabei, die App zu installieren.", "The iPad is at it:"},
 		{"Die Person am iPad hat die App abgelehnt. Sie wird später wieder angeboten.", "The person at the iPad refused the app"},
 		{"Das iPad konnte die App nicht installieren. Es wird wieder versucht.", "The iPad could not install the app"},
