@@ -9,6 +9,7 @@ import (
 
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
@@ -32,6 +33,8 @@ type Profile struct {
 type saved struct {
 	Profile
 	Plan profiles.Plan `json:"plan"`
+
+	Warnings []catalogue.Finding `json:"warnings" doc:"What is odd in the new version; it was taken all the same"`
 }
 
 func profileOf(p profiles.Profile, codes map[string]string) Profile {
@@ -84,6 +87,7 @@ func (s *Server) apiProfiles(api huma.API) {
 		})
 	s.apiVersions(api)
 	s.apiBuilders(api)
+	s.apiCatalogue(api)
 	s.apiApps(api)
 	s.apiVariables(api)
 	s.apiRemovals(api)
@@ -116,7 +120,7 @@ func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w
 	}
 	p, err := s.propose(ctx, tx, &w.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
 		p, err := add(ctx, tx, by, tenant, name, raw)
-		out.Profile = profileOf(p, codes)
+		out.Profile, out.Warnings = profileOf(p, codes), append([]catalogue.Finding{}, p.Warnings...)
 		return err
 	})
 	out.Plan = p.Plan

@@ -9,7 +9,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"ranzen/internal/catalogue"
 	"ranzen/internal/fault"
+	"ranzen/profiles"
 	"ranzen/server/device"
 )
 
@@ -25,6 +27,8 @@ type problem struct {
 	Ref     string          `json:"ref" doc:"Names the line in the server's log"`
 	Errors  []problemField  `json:"errors,omitempty" doc:"Every field at fault"`
 	Devices []problemDevice `json:"devices,omitempty" doc:"The devices it is about"`
+
+	Findings []catalogue.Finding `json:"findings,omitempty" doc:"All that is wrong with a profile, errors first"`
 }
 
 // problemField is one bad field. The value is not repeated: it may be a password.
@@ -91,6 +95,9 @@ func problemOf(ctx context.Context, err error) *problem {
 			for _, d := range e.devices {
 				p.Devices = append(p.Devices, problemDevice{ID: d.DeviceID, Serial: d.Serial})
 			}
+		}
+		if flaws, ok := errors.AsType[profiles.Flaws](err); ok {
+			p.Findings = findingsOf(flaws)
 		}
 		return p
 	}

@@ -78,6 +78,8 @@ type appliedDoc struct {
 		What   string `json:"what"`
 		Name   string `json:"name"`
 		Action string `json:"action"`
+
+		Warnings []findingDoc `json:"warnings"`
 	} `json:"edits"`
 }
 
@@ -85,6 +87,7 @@ func (c *client) edits(doc appliedDoc) {
 	t := newTable("ACTION", "WHAT", "NAME")
 	for _, x := range doc.Edits {
 		t.add(x.Action, x.What, x.Name)
+		c.warnings(x.Name, x.Warnings)
 	}
 	c.print(t, "The files say what is wished already.")
 }

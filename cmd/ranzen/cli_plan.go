@@ -42,6 +42,7 @@ type planDoc struct {
 	Changes []changeDoc `json:"changes"`
 	Blocked []changeDoc `json:"blocked"`
 	Hazards []hazardDoc `json:"hazards"`
+	Limits  []limitDoc  `json:"limits"`
 
 	Rollout   string `json:"rollout"`
 	RolloutID string `json:"rollout_id"`
@@ -53,6 +54,12 @@ type changeDoc struct {
 	Item   string `json:"item"`
 	Action string `json:"action"`
 	Reason string `json:"reason"`
+}
+
+type limitDoc struct {
+	Item    string `json:"item"`
+	Text    string `json:"text"`
+	Devices int64  `json:"devices"`
 }
 
 type hazardDoc struct {
@@ -112,6 +119,9 @@ func changesTable(list []changeDoc) *table {
 func (c *client) planned(doc planDoc) {
 	for _, h := range doc.Hazards {
 		c.hint("%s", h.Text)
+	}
+	for _, l := range doc.Limits {
+		c.hint("%s on %s: %s", plain(l.Item), count(l.Devices, "device"), plain(l.Text))
 	}
 	if doc.RolloutID != "" {
 		c.line("It reaches the devices ring by ring, one of each site first. Watch it with: ranzen rollout show %s", doc.RolloutID)

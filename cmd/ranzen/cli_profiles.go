@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +15,8 @@ type ProfileCmd struct {
 	Restrictions ProfileRestrictionsCmd `cmd:"" help:"Make a profile of restrictions."`
 	Webclip      ProfileWebClipCmd      `cmd:"" name:"webclip" help:"Make a profile that puts a web address on the home screen."`
 	Certificate  ProfileCertificateCmd  `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
+	Build        ProfileBuildCmd        `cmd:"" help:"Make a profile of a payload by Apple's keys."`
+	Check        ProfileCheckCmd        `cmd:"" help:"Look for mistakes in a .mobileconfig, and say what it needs, without a server."`
 	List         ProfileListCmd         `cmd:"" help:"List the profiles."`
 	Show         ProfileShowCmd         `cmd:"" help:"Show a profile."`
 	Publish      ProfilePublishCmd      `cmd:"" help:"Have devices get the draft, or another version."`
@@ -52,10 +53,13 @@ func (p profileDoc) versions() string {
 type savedDoc struct {
 	profileDoc
 	Plan planDoc `json:"plan"`
+
+	Warnings []findingDoc `json:"warnings"`
 }
 
 func tellProfile(asked Versioning, p *savedDoc) func(api *client) {
 	return func(api *client) {
+		api.warnings(p.Name, p.Warnings)
 		if asked.DryRun {
 			api.plan(p.Plan)
 			return
@@ -188,7 +192,7 @@ func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
 		}
 	}
 	for k, v := range c.Set {
-		keys[k] = valueOf(v)
+		keys[k] = v // the server gives it its type
 	}
 	if len(keys) == 0 {
 		return usagef("Say what is restricted: --set allowCamera=false, or --file FILE.")
@@ -198,17 +202,6 @@ func (c *ProfileRestrictionsCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) error {
 		return api.post(ctx, withQuery("/profiles/restrictions", c.versioning()), c.into(body), &p)
 	}, tellProfile(c.Versioning, &p))
-}
-
-// valueOf reads true, false, numbers, and else text.
-func valueOf(s string) any {
-	if b, err := strconv.ParseBool(s); err == nil && (s == "true" || s == "false") {
-		return b
-	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n
-	}
-	return s
 }
 
 // ProfileWebClipCmd is `ranzen profile webclip`.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"ranzen/internal/catalogue"
 )
 
 // CompletionCmd is `ranzen completion`.
@@ -83,11 +85,32 @@ func shellPaths(b *strings.Builder, root *kong.Node) {
 func shellValues(b *strings.Builder, root *kong.Node, action string) {
 	walk(root, func(path []string, n *kong.Node) {
 		for _, f := range flagsOf(n) {
-			if f.Enum != "" {
-				fmt.Fprintf(b, "    '%s --%s') "+action+"\n", spaced(path), f.Name, strings.ReplaceAll(f.Enum, ",", " "))
+			if words := wordsFor(path, "--"+f.Name, f.Enum); words != "" {
+				fmt.Fprintf(b, "    '%s --%s') "+action+"\n", spaced(path), f.Name, words)
 			}
 		}
 	})
+}
+
+// wordsFor are what an argument or flag may be: few words of ours, or Apple's.
+func wordsFor(path []string, name, enum string) string {
+	switch strings.Join(path, " ") + " " + name {
+	case "profile restrictions --set":
+		e, ok := catalogue.FindPayload("com.apple.applicationaccess")
+		if !ok {
+			return ""
+		}
+		var keys []string
+		for _, k := range e.Keys {
+			keys = append(keys, k.Name+"=")
+		}
+		return strings.Join(keys, " ")
+	case "profile build type":
+		return strings.Join(catalogue.Payloads(), " ")
+	case "send id":
+		return strings.Join(catalogue.Names(catalogue.Command), " ")
+	}
+	return strings.ReplaceAll(enum, ",", " ")
 }
 
 // shellWords are what may come next: commands, else flags.
@@ -101,9 +124,7 @@ func shellWords(b *strings.Builder, root *kong.Node) {
 		}
 		if n.Leaf() {
 			for _, a := range n.Positional {
-				if a.Enum != "" {
-					words = append(words, strings.Split(a.Enum, ",")...)
-				}
+				words = append(words, strings.Fields(wordsFor(path, a.Name, a.Enum))...)
 			}
 			for _, f := range flagsOf(n) {
 				words = append(words, "--"+f.Name)
@@ -134,8 +155,8 @@ func fish(b *strings.Builder, root *kong.Node) {
 			return
 		}
 		for _, a := range n.Positional {
-			if a.Enum != "" {
-				fmt.Fprintf(b, "complete -c ranzen -f -n \"__ranzen_at '%s' exactly\" -a %s\n", at, quote(strings.ReplaceAll(a.Enum, ",", " ")))
+			if words := wordsFor(path, a.Name, a.Enum); words != "" {
+				fmt.Fprintf(b, "complete -c ranzen -f -n \"__ranzen_at '%s' exactly\" -a %s\n", at, quote(words))
 			}
 		}
 		for _, f := range flagsOf(n) {
@@ -143,8 +164,8 @@ func fish(b *strings.Builder, root *kong.Node) {
 			if f.IsBool() {
 				needs = ""
 			}
-			if f.Enum != "" {
-				needs = " -x -a " + quote(strings.ReplaceAll(f.Enum, ",", " "))
+			if words := wordsFor(path, "--"+f.Name, f.Enum); words != "" {
+				needs = " -x -a " + quote(words)
 			}
 			fmt.Fprintf(b, "complete -c ranzen -n \"__ranzen_at '%s'\" -l %s%s -d %s\n", at, f.Name, needs, quote(f.Help))
 		}

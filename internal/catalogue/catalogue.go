@@ -85,6 +85,9 @@ func (k *Key) Keys() []*Key {
 //go:embed table.txt
 var text string
 
+// SameAs is the key above it whose keys it has, or nil.
+func (k *Key) SameAs() *Key { return k.same }
+
 // table is table.txt, read once.
 type table struct {
 	entries map[Kind]map[string]*Entry
