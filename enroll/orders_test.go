@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"ranzen/enroll"
+	"ranzen/internal/catalogue"
 	"ranzen/internal/mdm"
 	"ranzen/internal/sqldb"
+	"ranzen/internal/sqldb/sqldbtest"
 )
 
 type orderFunc = func(ctx context.Context, tx *sqldb.Tx) (string, error)
@@ -308,4 +310,17 @@ func TestATabletInSetupAssistantIsReleasedOnce(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestEveryCommandIsOneThatIPadsFromSixteenOnHave(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	for _, s := range w.enroll.Specs() {
+		if s.RequestType == "" {
+			continue // what people send is checked when they do
+		}
+		e, ok := catalogue.Find(catalogue.Command, s.RequestType)
+		if !ok || catalogue.Versions(e.Since, "16.0") > 0 || e.Removed != "" {
+			t.Errorf("%s is %+v", s.Kind, e)
+		}
+	}
 }

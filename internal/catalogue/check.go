@@ -27,7 +27,7 @@ func CheckProfile(doc map[string]any) []Finding {
 	if _, there := doc[content]; there {
 		rest[content] = []any{} // looked at below
 	}
-	c.dictionary("the profile", top.Keys, top.Open, rest, "", "")
+	c.dictionary("the profile", top.Since, top.Keys, top.Open, rest, "", "")
 	list, is := doc[content].([]any)
 	if !is {
 		if v, there := doc[content]; there {
@@ -52,7 +52,7 @@ func (c *checker) payload(p map[string]any, at string, types map[string]int) {
 	around, _ := Find(Profile, common)
 	name, is := p["PayloadType"].(string)
 	if !is {
-		c.dictionary("a payload", around.Keys, true, p, at, at)
+		c.dictionary("a payload", around.Since, around.Keys, true, p, at, at)
 		return
 	}
 	e, known := Find(Profile, name)
@@ -62,14 +62,14 @@ func (c *checker) payload(p map[string]any, at string, types map[string]int) {
 		} else {
 			c.add(found("type.unknown", join(at, "PayloadType"), quoted(name), meant(Nearest(name, loaded().names[Profile]))))
 		}
-		c.dictionary("a payload", around.Keys, true, p, at, at)
+		c.dictionary("a payload", around.Since, around.Keys, true, p, at, at)
 		return
 	}
 	types[name]++
 	if e.Single && types[name] > 1 {
 		c.add(found("payload.twice", at, name))
 	}
-	c.dictionary(name, slices.Concat(e.Keys, lacking(around.Keys, e.Keys)), e.Open, p, at, at)
+	c.dictionary(name, e.Since, slices.Concat(e.Keys, lacking(around.Keys, e.Keys)), e.Open, p, at, at)
 }
 
 // lacking are the keys of a that b does not have.
@@ -110,11 +110,7 @@ func CheckCheckIn(doc map[string]any) []Finding {
 func CheckDeclaration(doc map[string]any) []Finding {
 	c := &checker{json: true}
 	around, _ := Find(Declaration, "any")
-	keys := []*Key{}
-	if around != nil {
-		keys = around.Keys
-	}
-	c.dictionary("a declaration", keys, len(keys) == 0, doc, "", "")
+	c.dictionary("a declaration", around.Since, around.Keys, false, doc, "", "")
 	name, _ := doc["Type"].(string)
 	payload, is := doc["Payload"].(map[string]any)
 	if !is {
@@ -125,7 +121,7 @@ func CheckDeclaration(doc map[string]any) []Finding {
 		c.unknownType(e, "Type", name, Declaration)
 		return c.findings
 	}
-	c.dictionary(name, e.Keys, e.Open, payload, "Payload", "Payload")
+	c.dictionary(name, e.Since, e.Keys, e.Open, payload, "Payload", "Payload")
 	return c.findings
 }
 
@@ -135,7 +131,7 @@ func (c *checker) entry(kind Kind, where, name string, body map[string]any, keys
 		c.unknownType(e, where, name, kind)
 		return
 	}
-	c.dictionary(name, keys(e), e.Open, body, "", "")
+	c.dictionary(name, e.Since, keys(e), e.Open, body, "", "")
 }
 
 func (c *checker) unknownType(e *Entry, where, name string, kind Kind) {
@@ -165,8 +161,9 @@ func (c *checker) add(f Finding) {
 }
 
 // dictionary looks at the keys that are there, in order, and for those that are
-// required. at is whose line is meant where a key is missing.
-func (c *checker) dictionary(of string, keys []*Key, open bool, d map[string]any, path, at string) {
+// required. since is the first iPadOS that has the dictionary, at is whose line is
+// meant where a key is missing.
+func (c *checker) dictionary(of, since string, keys []*Key, open bool, d map[string]any, path, at string) {
 	known := make(map[string]*Key, len(keys))
 	for _, k := range keys {
 		known[k.Name] = k
@@ -187,11 +184,16 @@ func (c *checker) dictionary(of string, keys []*Key, open bool, d map[string]any
 		}
 	}
 	for _, k := range keys {
-		if _, there := d[k.Name]; !there && k.always() {
-			f := found("key.missing", join(path, k.Name), of)
-			f.within = &at
-			c.add(f)
+		if _, there := d[k.Name]; there || !k.always() {
+			continue
 		}
+		code := "key.missing"
+		if Versions(k.Since, since) > 0 {
+			code = "key.absent" // what is younger than its dictionary was not required always
+		}
+		f := found(code, join(path, k.Name), of)
+		f.within = &at
+		c.add(f)
 	}
 }
 
@@ -233,7 +235,7 @@ func (c *checker) value(k *Key, v any, path string) {
 	switch v := v.(type) {
 	case map[string]any:
 		if k.Type == "dictionary" && len(k.Keys()) > 0 {
-			c.dictionary(k.Name, k.Keys(), k.Open, v, path, path)
+			c.dictionary(k.Name, k.Since, k.Keys(), k.Open, v, path, path)
 		}
 	case []any:
 		if k.Type == "array" {
@@ -275,7 +277,7 @@ func (c *checker) scalar(k *Key, v any, path string) {
 	if !isText && !isNumber {
 		return
 	}
-	if len(k.Values) > 0 && !slices.Contains(k.Values, text) {
+	if len(k.Values) > 0 && !slices.ContainsFunc(k.Values, func(v string) bool { return v == text || isNumber && equal(v, text) }) {
 		c.add(found("key.value", path, few(k.Values)))
 	}
 	if isNumber && (k.Min != "" || k.Max != "") && !between(text, k.Min, k.Max) {
@@ -300,6 +302,13 @@ func orAny(v string) string {
 		return "any length"
 	}
 	return v
+}
+
+// equal tells whether 2.0 is 2.
+func equal(a, b string) bool {
+	x, err := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	return err == nil && err2 == nil && x == y
 }
 
 func between(text, low, high string) bool {

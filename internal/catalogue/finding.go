@@ -49,6 +49,8 @@ func words(code string) (severity, en, de string) {
 		return Warning, "%s is %s, and Apple's schema says %s. Some versions of iPadOS may not take it.", "%s ist %s, Apples Schema sagt %s. Manche Versionen von iPadOS nehmen das vielleicht nicht an."
 	case "key.missing":
 		return Error, "%s is missing: %s needs it.", "%s fehlt: %s braucht diesen Schlüssel."
+	case "key.absent":
+		return Warning, "%s is missing: newer versions of iPadOS may need it in %s.", "%s fehlt: Neuere Versionen von iPadOS brauchen diesen Schlüssel vielleicht in %s."
 	case "key.value":
 		return Warning, "%s has a value that Apple's schema does not name. It names %s.", "%s hat einen Wert, den Apples Schema nicht nennt. Es nennt %s."
 	case "key.range":

@@ -3,11 +3,12 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // either makes an entry of two that describe the same type: what one of them
-// alone requires is not required.
+// alone requires, or says of values, does not hold for all.
 func (e *entry) either(o *entry) {
 	if !e.os.ipad() {
 		*e = *o
@@ -22,13 +23,13 @@ func (e *entry) either(o *entry) {
 func eitherKeys(a, b []*key) []*key {
 	for _, k := range a {
 		if find(b, k.name) == nil {
-			k.required = false
+			k.maybe()
 		}
 	}
 	for _, k := range b {
 		old := find(a, k.name)
 		if old == nil {
-			k.required = false
+			k.maybe()
 			a = append(a, k)
 			continue
 		}
@@ -39,6 +40,12 @@ func eitherKeys(a, b []*key) []*key {
 		old.keys = eitherKeys(old.keys, k.keys)
 	}
 	return a
+}
+
+// maybe is what is left of a key that one of two descriptions has.
+func (k *key) maybe() {
+	facts := strings.Split(k.rest, "\t")
+	k.required, k.rest = false, strings.Join(slices.DeleteFunc(facts, func(f string) bool { return strings.HasPrefix(f, "values:") }), "\t")
 }
 
 // add takes over what an entry of the supplement says.
