@@ -66,7 +66,7 @@ func TestApplesExamples(t *testing.T) {
 
 // odd are what Apple's examples have and Apple's schema does not.
 func odd(example string) []string {
-	at := "key.missing ProfileList[0].PayloadContent[%d].PayloadUUID"
+	at := "key.absent ProfileList[0].PayloadContent[%d].PayloadUUID"
 	return map[string][]string{
 		"application.managed.list.example2": {"key.missing ManagedApplicationList.com.acme.myenterpriseapp.UnusedRedemptionCode"},
 		"device.restrictions.list.example2": {"key.missing ProfileRestrictions"},
