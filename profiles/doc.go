@@ -14,6 +14,8 @@
 //     more goes. What the tablet undoes five times is left alone for a day.
 //   - A list that cannot be read changes nothing.
 //   - What an earlier life of a tablet had counts for nothing in a later one.
+//   - A profile that Apple's published facts call wrong is refused, by path and
+//     line; what is odd is told. What a tablet cannot honour is said in its plan.
 //   - Secrets rest sealed and appear only in the body that goes to the tablet.
 //   - A wish and the marks of the tablets that it touches are one transaction;
 //     planning works through marks, so that nothing is lost by a crash.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ranzen/internal/catalogue"
 	"ranzen/internal/fault"
 	"ranzen/internal/mdm"
 	"ranzen/internal/schools"
@@ -27,6 +28,7 @@ type Why struct {
 	Code     string     `json:"code" doc:"The same, for programs"`
 	Evidence []Proof    `json:"evidence" doc:"What is known, oldest first"`
 	NextStep string     `json:"next_step" doc:"The one safest thing to do; empty: nothing"`
+	Limits   []WhyLimit `json:"limits" doc:"What of a profile does nothing on this device"`
 	Text     string     `json:"text" doc:"All of it in plain language"`
 }
 
@@ -111,6 +113,7 @@ type whyCase struct {
 	id      string
 	name    string
 	version int64
+	needs   []catalogue.Need // of the published version
 }
 
 // Why tells of one profile or app, or with what "" of all that are wished of a
@@ -173,6 +176,9 @@ func (r *Room) whyCases(ctx context.Context, q sqldb.Queryer, d Detail, what str
 	slices.SortFunc(list, func(a, b *whyCase) int {
 		return cmp.Or(strings.Compare(b.kind, a.kind), strings.Compare(a.name, b.name), strings.Compare(a.id, b.id))
 	})
+	if err := r.whyNeeds(ctx, q, list); err != nil {
+		return nil, err
+	}
 	if err := r.whyRollouts(ctx, q, d, by); err != nil {
 		return nil, err
 	}
@@ -263,7 +269,12 @@ func (c *whyCase) why(now time.Time, lang string) Why {
 		w.Code, w.WaitsFor = waits.Code, in(text{waits.TextDE, waits.TextEN})
 	}
 	w.NextStep = in(next)
-	w.Text = strings.TrimSpace(strings.Join(slices.DeleteFunc([]string{in(c.reason(w.State)), w.WaitsFor, w.NextStep}, func(s string) bool { return s == "" }), " "))
+	w.Limits = c.limits(w.State, lang)
+	said := []string{in(c.reason(w.State)), w.WaitsFor, w.NextStep}
+	for _, l := range w.Limits {
+		said = append(said, l.Text)
+	}
+	w.Text = strings.TrimSpace(strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), " "))
 	return w
 }
 

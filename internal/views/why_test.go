@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ranzen/internal/catalogue"
 	"ranzen/internal/clock"
 	"ranzen/internal/fault"
 	"ranzen/internal/schools"
@@ -64,6 +65,16 @@ func TestWhySaysWhatAnItemWaitsForInBothLanguages(t *testing.T) {
 		{"failed", func(c *whyCase) {
 			c.row, c.command = item("failed", "The iPad reported: x (MCInstallationErrorDomain 4001)", true), &whyCommand{State: "failed", Errors: `[{"code":4001,"domain":"MCInstallationErrorDomain","english":"x"}]`}
 		}, "failed", "failed", "konnte das Profil nicht installieren", "could not install the profile", false},
+		{"there, and a key of it does nothing", func(c *whyCase) {
+			c.row, c.device.OSVersion, c.needs = item("installed", "", true), "17.4", []catalogue.Need{{Path: "com.apple.applicationaccess", Keys: []string{"allowGenmoji"}, Since: "18.0"}}
+		}, "installed", "", "weil iPadOS 18.0 nötig ist und das iPad 17.4 hat: allowGenmoji.", "since iPadOS 18.0 is needed and the iPad has 17.4: allowGenmoji.", true},
+		{"there, and a key of it is gone", func(c *whyCase) {
+			c.row, c.device.OSVersion, c.needs = item("installed", "", true), "27.0", []catalogue.Need{{Path: "com.apple.applicationaccess", Keys: []string{"a"}, Removed: "27.0"}}
+		}, "installed", "", "ab iPadOS 27.0 nicht mehr gibt: a.", "iPadOS 27.0 has it no more: a.", true},
+		{"there, and a key of it wants supervision", func(c *whyCase) {
+			no := false
+			c.row, c.device.Supervised, c.needs = item("installed", "", true), &no, []catalogue.Need{{Path: "com.apple.applicationaccess", Keys: []string{"a"}, Supervised: true}}
+		}, "installed", "", "nicht betreut ist: a.", "not supervised: a.", true},
 		{"draft", func(c *whyCase) { c.version = 0 }, "draft", "draft", "Entwurf", "draft", false},
 		{"push refused", func(c *whyCase) { c.device.Push = &Push{State: "refused", LastError: "Unregistered"} }, "pending", "push-refused", "Unregistered", "Unregistered", false},
 		{"its ring is closed", func(c *whyCase) { c.held = &whyRollout{ID: "R", Ring: 2, Open: 0, State: "running"} }, "pending", "rollout", "ist im Ring 2, offen ist Ring 0", "is in ring 2, and ring 0 is open", false},
@@ -119,6 +130,10 @@ func TestWhyReadsWhatIsWishedPlannedSentAndSeen(t *testing.T) {
 				{`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) VALUES ('d1', 'tenant-1', 'SERIAL1', ?, ?)`, []any{now, now}},
 				{`INSERT INTO enrollments (id, device_id, udid, generation, state, created_at, updated_at) VALUES ('e1', 'd1', 'u', 3, 'enrolled', ?, ?)`, []any{now, now}},
 				{`INSERT INTO profiles (id, name, identifier, version, created_at, updated_at) VALUES ('p1', 'WLAN', 'x', 2, ?, ?), ('p2', 'Other', 'y', 1, ?, ?)`, []any{now, now, now, now}},
+				{`INSERT INTO profile_versions (profile_id, version, payload_uuid, summary, content, created_by, created_at, traits)
+					VALUES ('p1', 1, 'u1', '[]', ?, 'user:x', ?, '{"needs":[{"path":"x","keys":["old"],"removed":"16.0"}]}'),
+						('p1', 2, 'u2', '[]', ?, 'user:x', ?, '{"needs":[{"path":"x","keys":["young"],"since":"99.0"}]}')`, []any{[]byte("x"), now, []byte("x"), now}},
+				{`UPDATE enrollments SET os_version = '18.0' WHERE id = 'e1'`, nil},
 				{`INSERT INTO profiles (id, tenant_id, name, identifier, version, created_at, updated_at) VALUES ('p3', 'elsewhere', 'Theirs', 'z', 1, ?, ?)`, []any{now, now}},
 				{`INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, created_by, created_at) VALUES ('a1', 'profile', 'p1', 'tenant', 'tenant-1', 'user:x', ?)`, []any{now}},
 				{`INSERT INTO assignments (id, item_kind, item_id, scope_kind, scope_id, created_by, created_at) VALUES ('a2', 'profile', 'p2', 'class', 'tenant-1', 'user:x', ?)`, []any{now}},
@@ -141,6 +156,8 @@ func TestWhyReadsWhatIsWishedPlannedSentAndSeen(t *testing.T) {
 		w, err := r.Why(ctx, db, "d1", "", "en", in, nil)
 		if err != nil || len(w.Items) != 1 || w.Items[0].Item != "WLAN" || w.Items[0].Code != "not-now" || w.Items[0].Because[0].Assignment != "a1" {
 			t.Errorf("all: %+v %v", w, err)
+		} else if l := w.Items[0].Limits; len(l) != 1 || l[0].Code != "too-old" || l[0].Keys[0] != "young" {
+			t.Errorf("limits: %+v", l)
 		}
 		if w, err = r.Why(ctx, db, "d1", "Other", "en", in, nil); err != nil || len(w.Items) != 1 || w.Items[0].State != "not_assigned" {
 			t.Errorf("what another class has: %+v %v", w, err)
