@@ -178,9 +178,9 @@ func (c *checker) dictionary(of, since string, keys []*Key, open bool, d map[str
 		}
 		switch {
 		case k != nil:
-			c.value(k, d[name], join(path, name))
+			c.value(k, d[name], step(path, name))
 		case !open:
-			c.add(found("key.unknown", join(path, name), of, meant(nearestKey(name, keys))))
+			c.add(found("key.unknown", step(path, name), of, meant(nearestKey(name, keys))))
 		}
 	}
 	for _, k := range keys {
@@ -196,6 +196,9 @@ func (c *checker) dictionary(of, since string, keys []*Key, open bool, d map[str
 		c.add(f)
 	}
 }
+
+// step is the path of a key. No key that anybody means is longer.
+func step(path, name string) string { return join(path, short(name[:min(len(name), 256)])) }
 
 // always tells whether a key is required whatever the device and its enrollment.
 func (k *Key) always() bool {
@@ -274,7 +277,7 @@ func (c *checker) scalar(k *Key, v any, path string) {
 	if isNumber {
 		text = digits
 	}
-	if !isText && !isNumber {
+	if !isText && !isNumber || isText && strings.Contains(text, "$") { // what stands for a variable is not known yet
 		return
 	}
 	if len(k.Values) > 0 && !slices.ContainsFunc(k.Values, func(v string) bool { return v == text || isNumber && equal(v, text) }) {
@@ -283,7 +286,7 @@ func (c *checker) scalar(k *Key, v any, path string) {
 	if isNumber && (k.Min != "" || k.Max != "") && !between(text, k.Min, k.Max) {
 		c.add(found("key.range", path, orAny(k.Min), orAny(k.Max)))
 	}
-	if isText && k.Format != "" && len(text) <= 1024 && !strings.Contains(text, "$") { // a variable has the form of what stands for it
+	if isText && k.Format != "" && len(text) <= 1024 {
 		if re, err := regexp.Compile(k.Format); err == nil && !re.MatchString(text) {
 			c.add(found("key.format", path, k.Format))
 		}
