@@ -76,13 +76,16 @@ func (r *Room) listedProfiles(ctx context.Context, tx *sqldb.Tx, c commands.Comm
 	if err != nil {
 		return fmt.Errorf("read versions: %w", err)
 	}
-	identifier, version := map[string]string{}, map[[2]string]int64{}
+	identifier, version, of := map[string]string{}, map[[2]string]int64{}, map[string]string{}
 	for _, v := range versions {
-		identifier[v.ProfileID] = v.Identifier
+		identifier[v.ProfileID], of[strings.ToUpper(v.PayloadUUID)] = v.Identifier, v.ProfileID
 		version[[2]string{v.ProfileID, strings.ToUpper(v.PayloadUUID)}] = v.Version
 	}
 	for i := range rows {
 		u, is := there[identifier[rows[i].ItemID]]
+		if whose := of[u]; whose != "" && whose != rows[i].ItemID {
+			is = false // another profile of the same identifier took its place
+		}
 		var observed *int64
 		if is {
 			v := version[[2]string{rows[i].ItemID, u}] // 0: there, and not a version of ours

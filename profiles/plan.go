@@ -60,6 +60,7 @@ type tablet struct {
 	has   map[thing]itemRow    // of this generation
 	open  map[string]string    // dedupe key -> Item, of what waits or is under way
 	nets  map[string]bool      // profiles with a Wi-Fi network
+	place map[string]string    // of items there that nobody wishes
 	lists map[string]time.Time // when each list was last seen in this generation
 }
 
@@ -178,6 +179,9 @@ func (p *planner) drop(th thing) {
 		r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
 		p.save(r)
 		return
+	case p.heir(th) != "":
+		p.inherit(r, p.heir(th))
+		return
 	case r.HoldsData && !r.mayGo(p.now):
 		p.keep(r)
 		return
@@ -199,6 +203,32 @@ func (p *planner) drop(th thing) {
 	r.Desired, r.State, r.Reason, r.RetryAt = nil, removing, "", sqldb.Time{}
 	p.save(r)
 	p.order(out, th, th.removal())
+}
+
+// heir is what is wished and the same to an iPad as something that is not wished
+// any more: removing that would take it away too.
+func (p *planner) heir(th thing) string {
+	place := p.t.place[th.ID]
+	if place == "" {
+		return ""
+	}
+	for _, other := range p.t.things() {
+		if w, wished := p.t.wish[other]; wished && other.Kind == th.Kind && w.Place == place && w.Blocked == "" {
+			return w.Name
+		}
+	}
+	return ""
+}
+
+// inherit has an app belong to its heir from now on; a profile is there until the
+// heir has taken its place.
+func (p *planner) inherit(r itemRow, heir string) {
+	if r.Kind == kindProfile {
+		p.stay(r, "It goes as soon as "+heir+" has taken its place.")
+		return
+	}
+	r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
+	p.save(r)
 }
 
 // keep leaves an app on the tablet that holds data, and says what is missing for

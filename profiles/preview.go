@@ -163,13 +163,18 @@ func (r *Room) withNetworks(ctx context.Context, q sqldb.Queryer, things map[thi
 	return out, nil
 }
 
+func idsOf(things map[thing]bool) []string {
+	ids := make([]string, 0, len(things))
+	for th := range things {
+		ids = append(ids, th.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func (r *Room) itemsNow(ctx context.Context, q sqldb.Queryer, ids []string, only map[thing]bool) (map[string]map[thing]itemRow, error) {
 	out := make(map[string]map[thing]itemRow, len(ids))
-	var names []string
-	for th := range only {
-		names = append(names, th.ID)
-	}
-	slices.Sort(names)
+	names := idsOf(only)
 	for part := range slices.Chunk(ids, chunk) {
 		rows, err := itemsAmong(ctx, q, part, names)
 		if err != nil {

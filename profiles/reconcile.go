@@ -112,7 +112,34 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	for id, f := range known {
 		out[id] = tablet{facts: f, nets: nets, wish: wished[id], has: map[thing]itemRow{}, open: open[id], lists: map[string]time.Time{}}
 	}
-	return out, r.gatherState(ctx, q, ids, out)
+	if err := r.gatherState(ctx, q, ids, out); err != nil {
+		return nil, err
+	}
+	return out, r.gatherPlaces(ctx, q, out)
+}
+
+// gatherPlaces tells what items are to an iPad that are there and not wished.
+func (r *Room) gatherPlaces(ctx context.Context, q sqldb.Queryer, out map[string]tablet) error {
+	left := map[string]bool{}
+	for _, t := range out {
+		for th, row := range t.has {
+			if _, wished := t.wish[th]; !wished && row.State != removed {
+				left[th.ID] = true
+			}
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	places, err := placesOf(ctx, q, sorted(left))
+	if err != nil {
+		return fmt.Errorf("read what items are to an iPad: %w", err)
+	}
+	for id, t := range out {
+		t.place = places
+		out[id] = t
+	}
+	return nil
 }
 
 func (r *Room) gatherState(ctx context.Context, q sqldb.Queryer, ids []string, out map[string]tablet) error {

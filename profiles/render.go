@@ -147,6 +147,13 @@ func (r *Room) leaving(ctx context.Context, tx *sqldb.Tx, c commands.Command) (i
 	if row.Desired != nil {
 		return row, fault.New(fault.Conflict, "item.wanted", "It is wished again.")
 	}
+	heir, err := heirThere(ctx, tx, row)
+	if err != nil {
+		return row, fmt.Errorf("find what takes the place of %s: %w", c.Item, err)
+	}
+	if heir {
+		return row, fault.New(fault.Conflict, "item.inherited", "Another profile or app that is the same to the iPad is wished now.")
+	}
 	if row.HoldsData && !row.mayGo(r.Clock.Now()) {
 		return row, fault.New(fault.Conflict, "item.kept", "%s", row.kept())
 	}

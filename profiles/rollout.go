@@ -181,7 +181,7 @@ func (r *Room) overlay(ctx context.Context, q sqldb.Queryer, out map[string]map[
 			if err != nil {
 				return err
 			}
-			out[row.EnrollmentID][th] = wanted{Version: *row.Before, Name: row.Name, Owner: row.Owner, Traits: &t, HoldsData: row.HoldsData}
+			out[row.EnrollmentID][th] = wanted{Version: *row.Before, Name: row.Name, Owner: row.Owner, Place: row.Place, Traits: &t, HoldsData: row.HoldsData}
 		}
 	}
 	return nil

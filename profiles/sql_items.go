@@ -128,13 +128,43 @@ type wishRow struct {
 	Name      string `db:"name"`
 	Traits    string `db:"traits"`
 	HoldsData bool   `db:"holds_data"`
+	Place     string `db:"place"` // what it is to an iPad, which has one of a place
 }
 
 const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, a.exclude,
-		COALESCE(p.version, 1) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
+		COALESCE(p.identifier, x.bundle_id, '') AS place, COALESCE(p.version, 1) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 	LEFT JOIN profile_versions v ON v.profile_id = p.id AND v.version = p.version
 	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
+
+// placesOf are the places of some items.
+func placesOf(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]string, error) {
+	out := make(map[string]string, len(ids))
+	for part := range slices.Chunk(ids, chunk) {
+		var rows []struct {
+			ID    string `db:"id"`
+			Place string `db:"place"`
+		}
+		if err := q.Select(ctx, &rows, `SELECT p.id, p.identifier AS place FROM profiles p WHERE p.id IN (?) UNION ALL SELECT x.id, x.bundle_id FROM apps x WHERE x.id IN (?)`, part, part); err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			out[row.ID] = row.Place
+		}
+	}
+	return out, nil
+}
+
+// heirThere tells whether something that is the same to an iPad is wished there.
+func heirThere(ctx context.Context, q sqldb.Queryer, r itemRow) (bool, error) {
+	var n int64
+	err := q.Get(ctx, &n, `SELECT COUNT(*) FROM device_items i
+		WHERE i.enrollment_id = ? AND i.generation = ? AND i.item_kind = ? AND i.item_id <> ? AND i.desired IS NOT NULL AND i.state <> 'blocked' AND i.item_id IN
+			(SELECT o.id FROM profiles o JOIN profiles p ON p.identifier = o.identifier WHERE p.id = ?
+			UNION SELECT o.id FROM apps o JOIN apps x ON x.bundle_id = o.bundle_id WHERE x.id = ?)`,
+		r.EnrollmentID, r.Generation, r.Kind, r.ItemID, r.ItemID, r.ItemID)
+	return n > 0, err
+}
 
 // wishesFor are all assignments of some items.
 func wishesFor(ctx context.Context, q sqldb.Queryer, itemIDs []string) (rows []wishRow, err error) {

@@ -14,6 +14,7 @@ type wanted struct {
 	Version   int64
 	Name      string
 	Owner     string  // tenant whose it is; "": the provider's
+	Place     string  // what it is to an iPad, which has one of a place: PayloadIdentifier, bundle identifier
 	Traits    *Traits // of the version; shared, not to be changed
 	HoldsData bool    // an app whose removal loses what was made with it
 	Render    string  // which values of variables stand in it on this tablet; "": it has none
@@ -63,12 +64,7 @@ func (r *Room) wishRows(ctx context.Context, q sqldb.Queryer, scopes map[string]
 	if only == nil {
 		return wishes(ctx, q, scopes)
 	}
-	ids := make([]string, 0, len(only))
-	for th := range only {
-		ids = append(ids, th.ID)
-	}
-	slices.Sort(ids)
-	return wishesFor(ctx, q, ids)
+	return wishesFor(ctx, q, idsOf(only))
 }
 
 // known items by what they are, as their published version has them.
@@ -86,7 +82,7 @@ func sortWishes(rows []wishRow) (map[Scope][]wishRow, items, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		known[th] = wanted{Version: w.Version, Name: w.Name, Owner: w.TenantID, Traits: &t, HoldsData: w.HoldsData}
+		known[th] = wanted{Version: w.Version, Name: w.Name, Owner: w.TenantID, Place: w.Place, Traits: &t, HoldsData: w.HoldsData}
 	}
 	return byScope, known, nil
 }

@@ -186,6 +186,7 @@ func germanOf() []text {
 		{"Das iPad konnte die App nicht installieren. Es wird wieder versucht.", "The iPad could not install the app"},
 		{"Das iPad hat die App abgelehnt.", "The iPad refused the app"},
 		{"Niemand wünscht es mehr. Es bleibt, weil mit ihm auch das verloren ginge, was damit gemacht wurde.", "Nobody wishes it any more."},
+		{"Es geht, sobald ein anderes seinen Platz eingenommen hat.", "It goes as soon as"},
 		{"Das iPad meldet einen Fehler und sagt nicht, welchen.", "The iPad reported an error and did not say which."},
 	}
 }
