@@ -203,6 +203,11 @@ func (r *Room) detail(ctx context.Context, q sqldb.Queryer, id string) (Detail, 
 	return d, r.inventory(ctx, q, &d)
 }
 
+// listed are the kinds of lists of what is on a tablet.
+func listed() map[string]bool {
+	return map[string]bool{"profile.list": true, "app.managed": true, "app.installed": true}
+}
+
 func (r *Room) inventory(ctx context.Context, q sqldb.Queryer, d *Detail) error {
 	var rows []struct {
 		Kind       string     `db:"kind"`
@@ -219,6 +224,9 @@ func (r *Room) inventory(ctx context.Context, q sqldb.Queryer, d *Detail) error 
 	}
 	now := r.clk.Now()
 	for _, row := range rows {
+		if ended(d.State) && listed()[row.Kind] {
+			continue // what was on it is erased
+		}
 		o := Observation{ObservedAt: when(row.ObservedAt), AgeSeconds: int64(now.Sub(row.ObservedAt.Time) / time.Second)}
 		if err := json.Unmarshal([]byte(row.Body), &o.Values); err != nil {
 			return fmt.Errorf("show inventory %s: %w", row.Kind, err)

@@ -278,7 +278,7 @@ func fill(ctx context.Context, q sqldb.Queryer, rows []deviceRow) ([]Device, err
 	}
 	for _, it := range items {
 		if d := byEnrollment[it.EnrollmentID]; d.Generation == it.Generation {
-			d.Items = append(d.Items, it.item())
+			d.Items = append(d.Items, it.item().after(d.State))
 		}
 	}
 	return list, nil
@@ -357,6 +357,30 @@ func (r itemRow) item() Item {
 	}
 	return it
 }
+
+// after is an item as it is when the life of the tablet has ended in which it was
+// there: what was erased is not shown as present.
+func (it Item) after(state string) Item {
+	if !ended(state) {
+		return it
+	}
+	out := Item{ID: it.ID, Kind: it.Kind, Name: it.Name, Desired: it.Desired, State: "removed"}
+	if it.Desired {
+		out.Version, out.State, out.Reason = it.Version, "pending", itErased
+		if state == "unenrolled" {
+			out.Reason = itLeft
+		}
+	}
+	return out
+}
+
+const (
+	itErased = "The iPad was erased since. It comes back when the iPad is set up again."
+	itLeft   = "The management was removed from the iPad since. It comes back when the iPad is set up again."
+)
+
+// ended tells whether nothing is known any more of what is on a tablet.
+func ended(state string) bool { return state == "erased" || state == "unenrolled" }
 
 func itemsOf(ctx context.Context, q sqldb.Queryer, enrollments []string) ([]itemRow, error) {
 	var rows []itemRow

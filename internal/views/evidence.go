@@ -15,7 +15,8 @@ const evidenceSQL = `
 	SELECT COALESCE(e.state, '') AS state, COALESCE(e.awaiting, FALSE) AS awaiting, COALESCE(i.body, '') AS inventory,
 		EXISTS (SELECT 1 FROM marks m WHERE m.enrollment_id = e.id AND m.due_at <= ?) AS unplanned,
 		(SELECT COUNT(*) FROM device_items t WHERE t.enrollment_id = e.id AND t.generation = e.generation
-			AND t.state <> CASE WHEN t.desired IS NULL THEN 'removed' ELSE 'installed' END) AS missing,
+			AND CASE WHEN e.state IN ('erased', 'unenrolled') THEN t.desired IS NOT NULL
+				ELSE t.state <> CASE WHEN t.desired IS NULL THEN 'removed' ELSE 'installed' END END) AS missing,
 		EXISTS (SELECT 1 FROM commands k WHERE k.enrollment_id = e.id AND k.generation = e.generation
 			AND k.once AND k.state IN ('queued', 'sent', 'deferred', 'uncertain') AND k.kind = 'device.erase'
 			AND e.state IN ('enrolling', 'enrolled')) AS erase_pending

@@ -179,11 +179,13 @@ func itemCondition(item, state *term) (string, []any) {
 		cond += ` AND (di.item_id = ? OR LOWER(COALESCE(p.name, a.name)) LIKE LOWER(?) ESCAPE '!')`
 		args = append(args, item.value, pattern(item.value))
 	}
+	// Of a life that has ended nothing is there: what was wished waits.
+	const now = `CASE WHEN v.enrollment_state NOT IN ('erased', 'unenrolled') THEN di.state WHEN di.desired IS NULL THEN 'removed' ELSE 'pending' END`
 	if state != nil {
-		cond += ` AND di.state = ?`
+		cond += ` AND ` + now + ` = ?`
 		args = append(args, strings.ToLower(state.value))
 	} else {
-		cond += ` AND di.state <> 'removed'`
+		cond += ` AND ` + now + ` <> 'removed'`
 	}
 	return cond + ")", args
 }
