@@ -104,9 +104,13 @@ func (r *Room) RemoveApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tena
 	if err := r.unassigned(ctx, tx, kindApp, a.ID, name); err != nil {
 		return err
 	}
-	kept, err := keptApps(ctx, tx, a.ID)
+	there, err := dataApps(ctx, tx, a.ID)
 	if err != nil {
-		return fmt.Errorf("find tablets that keep an app: %w", err)
+		return fmt.Errorf("find tablets that have an app: %w", err)
+	}
+	kept, err := r.live(ctx, tx, "", there)
+	if err != nil {
+		return err
 	}
 	if len(kept) > 0 {
 		return fault.New(fault.Conflict, "app.kept", "%s is still on %d iPads with what was made with it. Confirm its removal there first (ranzen removal confirm), and wait until it is gone.", a.Name, len(kept))

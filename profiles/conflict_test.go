@@ -1,6 +1,7 @@
 package profiles_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,47 @@ func TestARemovalOnItsWayIsTakenBackWhenTheSameIsWishedAgain(t *testing.T) {
 		}
 		if slices.Contains(took, "RemoveApplication") || slices.Contains(took, "RemoveProfile") || p.apps["com.apple.Keynote"] == "" {
 			t.Errorf("an old removal was handed over: %v", took)
+		}
+	})
+}
+
+func TestDataMadeUnderAnEarlierTenantIsKeptAtTheGateToo(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p, id := twoTenants(w)
+		w.do(func(tx *sqldb.Tx) error {
+			return w.room.SetHoldsData(t.Context(), tx, "user:test", "tenant-1", "Keynote", true)
+		})
+		w.move(id, "tenant-2")
+		p.settled()
+		second := profiles.Scope{Kind: "tenant", ID: "tenant-2"}
+		plan := w.try(func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := w.room.Unassign(ctx, tx, "user:test", "tenant-2", []string{"Keynote"}, second)
+			return err
+		})
+		if got := actions(plan); got["ask Keynote"] != 1 {
+			t.Errorf("the plan: %v", got)
+		}
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := w.room.Unassign(t.Context(), tx, "user:test", "tenant-2", []string{"Keynote"}, second)
+			return err
+		})
+		var took []string
+		for range 4 {
+			w.plan()
+			p.session()
+			took = append(took, p.took...)
+		}
+		if slices.Contains(took, "RemoveApplication") {
+			t.Fatalf("what was made with it is lost, and nobody confirmed that: %v", took)
+		}
+		// The gate knows it, and opens by the number.
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := w.room.ConfirmRemoval(t.Context(), tx, "user:test", "tenant-2", "Keynote", 1, 0)
+			return err
+		})
+		p.settled()
+		if p.apps["com.apple.Keynote"] != "" {
+			t.Error("it stays although its removal was confirmed")
 		}
 	})
 }

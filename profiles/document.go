@@ -282,6 +282,9 @@ func (a *applying) apps(ctx context.Context) error {
 			return fault.New(fault.Conflict, "document.app",
 				"The app %s is %s (%s) on the server and %s (%s) in the files. Give the other app another name.",
 				mdm.Clean(x.Name), a.now.Apps[i].BundleID, a.now.Apps[i].AdamID, mdm.Clean(x.BundleID), mdm.Clean(x.AdamID))
+		case a.now.Apps[i].HoldsData && !x.HoldsData && a.takes(x.Name):
+			return fault.New(fault.Conflict, "document.holds-data",
+				"In one step the files say that nothing is lost with %s, and take it from devices. Do the one, look at what it does, then the other.", mdm.Clean(x.Name)).On("apps")
 		case a.now.Apps[i].HoldsData != x.HoldsData:
 			if err := a.SetHoldsData(ctx, a.tx, a.by, a.tenant, x.Name, x.HoldsData); err != nil {
 				return err
@@ -290,6 +293,13 @@ func (a *applying) apps(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// takes tells whether the document takes a wish for an item back.
+func (a *applying) takes(name string) bool {
+	return a.doc.Assignments != nil && slices.ContainsFunc(a.now.Assignments, func(w DocAssignment) bool {
+		return w.Item == name && !slices.Contains(a.doc.Assignments, w)
+	})
 }
 
 func (a *applying) profiles(ctx context.Context) error {

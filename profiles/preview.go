@@ -267,7 +267,7 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 		}
 	case !was:
 		return ch, false
-	case present && old.HoldsData:
+	case present && (old.HoldsData || row.HoldsData):
 		ch.Action, ch.Reason = ActAsk, "Nobody wishes it any more. It stays, with what was made with it, until its removal is confirmed (ranzen removal confirm)."
 	case present:
 		ch.Action, ch.Reason = ActRemove, "Nobody wishes it any more."

@@ -86,6 +86,11 @@ func (r *Room) keptOn(ctx context.Context, q sqldb.Queryer, tenantID, appID stri
 	if err != nil {
 		return nil, fmt.Errorf("find tablets that keep an app: %w", err)
 	}
+	return r.live(ctx, q, tenantID, rows)
+}
+
+// live are those of a tablet's life that lasts, on tablets of a tenant, or of all for "".
+func (r *Room) live(ctx context.Context, q sqldb.Queryer, tenantID string, rows []itemRow) ([]keptItem, error) {
 	var out []keptItem
 	for part := range slices.Chunk(rows, chunk) {
 		ids := make([]string, 0, len(part))

@@ -141,3 +141,33 @@ func TestAQueuedRemovalIsNotHandedOverOnceTheAppHoldsData(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAppWithDataCannotBeForgottenInTheStepThatTakesItFromDevices(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.pad(w.enrolled(1)[0])
+		w.addApp("Keynote")
+		w.do(func(tx *sqldb.Tx) error {
+			return w.room.SetHoldsData(t.Context(), tx, "user:test", "", "Keynote", true)
+		})
+		w.assign(all, "Keynote")
+		p.settled()
+		forgotten := profiles.Document{Apps: []profiles.DocApp{}, Assignments: []profiles.DocAssignment{}}
+		harmless := profiles.Document{Apps: []profiles.DocApp{{Name: "Keynote", AdamID: "409183694", BundleID: "com.apple.Keynote"}}, Assignments: []profiles.DocAssignment{}}
+		for _, c := range []struct {
+			what string
+			d    profiles.Document
+			code string
+		}{
+			{"forgotten", forgotten, "app.kept"},
+			{"called harmless", harmless, "document.holds-data"},
+		} {
+			if _, _, err := w.applying(c.d, true); code(err) != c.code {
+				t.Errorf("%s: %v, want %s", c.what, err, c.code)
+			}
+		}
+		p.settled()
+		if p.apps["com.apple.Keynote"] == "" {
+			t.Error("it is gone with what was made with it")
+		}
+	})
+}

@@ -42,7 +42,11 @@ func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
 const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by, desired_render, sent_render, observed_render`
 
-const itemSelect = `SELECT ` + itemColumns + `, COALESCE((SELECT x.holds_data FROM apps x WHERE device_items.item_kind = 'app' AND x.id = device_items.item_id), FALSE) AS holds_data FROM device_items`
+// What was made with an app is lost with it by whatever name it was wished: an app
+// of one bundle identifier holds data if any does that the tablet had in this life.
+const itemSelect = `SELECT ` + itemColumns + `, (device_items.item_kind = 'app' AND EXISTS (SELECT 1 FROM apps x JOIN apps y ON y.bundle_id = x.bundle_id
+		JOIN device_items k ON k.enrollment_id = device_items.enrollment_id AND k.item_kind = 'app' AND k.item_id = y.id AND k.generation = device_items.generation
+		WHERE x.id = device_items.item_id AND y.holds_data)) AS holds_data FROM device_items`
 
 func itemsOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []itemRow, err error) {
 	err = q.Select(ctx, &rows, itemSelect+` WHERE enrollment_id IN (?)`, enrollmentIDs)
@@ -258,7 +262,14 @@ func profileByID(ctx context.Context, q sqldb.Queryer, id string) (p profileRow,
 // data; of one app, or of all for "".
 func keptApps(ctx context.Context, q sqldb.Queryer, appID string) (rows []itemRow, err error) {
 	err = q.Select(ctx, &rows, itemSelect+` WHERE item_kind = 'app' AND state = 'blocked' AND desired IS NULL
-		AND item_id IN (SELECT x.id FROM apps x WHERE x.holds_data AND (CAST(? AS TEXT) = '' OR x.id = ?)) ORDER BY item_id, enrollment_id`, appID, appID)
+		AND (CAST(? AS TEXT) = '' OR item_id = ?) ORDER BY item_id, enrollment_id`, appID, appID)
+	return rows, err
+}
+
+// dataApps are the tablets on which an app may be that holds data.
+func dataApps(ctx context.Context, q sqldb.Queryer, appID string) (rows []itemRow, err error) {
+	err = q.Select(ctx, &rows, itemSelect+` WHERE item_kind = 'app' AND item_id = ? AND state <> 'removed' AND (sent IS NOT NULL OR observed IS NOT NULL) ORDER BY enrollment_id`, appID)
+	rows = slices.DeleteFunc(rows, func(r itemRow) bool { return !r.HoldsData })
 	return rows, err
 }
 
