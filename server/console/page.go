@@ -46,6 +46,7 @@ type source struct {
 func sources() []source {
 	return []source{
 		{"/staging", stagingHTML, stagingCSS, stagingJS, stagingTexts},
+		{"/profiles", profileHTML, profileCSS, profileJS, profileTexts},
 		{"/why", whyHTML, whyCSS, whyJS, whyTexts},
 	}
 }

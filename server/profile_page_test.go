@@ -1,0 +1,79 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"ranzen/internal/sqldb"
+	"ranzen/internal/sqldb/sqldbtest"
+)
+
+// TestTheProfilePageInABrowser builds a profile from the form, looks at what it
+// does, publishes it and assigns it, in both languages, narrow and wide.
+func TestTheProfilePageInABrowser(t *testing.T) {
+	db := sqldbtest.SQLite(t)
+	h := newHouse(t, db)
+	admin := httptest.NewServer(h.Admin())
+	defer admin.Close()
+	if err := db.Do(t.Context(), func(tx *sqldb.Tx) error {
+		for _, text := range []string{
+			`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) SELECT 'd1', id, 'RZAAAA0001', 0, 0 FROM tenants LIMIT 1`,
+			`INSERT INTO enrollments (id, device_id, udid, generation, state, os_version, supervised, enrolled_at, created_at, updated_at) VALUES ('e1', 'd1', 'u', 1, 'enrolled', '16.7', FALSE, 1, 0, 0)`,
+		} {
+			if _, err := tx.Exec(t.Context(), text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := browser(t)
+	words := map[string][]string{
+		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: "},
+		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing"},
+	}
+	for lang, want := range words {
+		for _, width := range []int64{320, 1440} {
+			t.Run(fmt.Sprintf("%s/%d", lang, width), func(t *testing.T) {
+				name := fmt.Sprintf("Basis %s %d <i>", lang, width)
+				signIn(t, ctx, admin.URL+"/profiles?lang="+lang, h.admin, width)
+				until(t, ctx, `document.querySelectorAll("#fields .field").length > 100`)
+				shows := func(where, text string) {
+					t.Helper()
+					until(t, ctx, fmt.Sprintf(`document.querySelector(%q).textContent.includes(%q)`, where, text))
+				}
+				press := func(button string) {
+					t.Helper()
+					until(t, ctx, fmt.Sprintf(`document.querySelector(%q).click(); true`, button))
+				}
+				// A payload whose required key is left out is refused in words.
+				until(t, ctx, fmt.Sprintf(`document.getElementById("name").value = %q; const s = document.getElementById("type"); s.value = "com.apple.webClip.managed"; s.dispatchEvent(new Event("change")); true`, name))
+				until(t, ctx, `!!document.querySelector("#fields [data-name=Label]")`)
+				press("#keys button")
+				shows("#built", want[6])
+				// The real one: a key is found among many, and typed by Apple's table.
+				until(t, ctx, `const s = document.getElementById("type"); s.value = "com.apple.applicationaccess"; s.dispatchEvent(new Event("change")); true`)
+				until(t, ctx, `!!document.querySelector("#fields [data-name=allowAirDrop]")`)
+				until(t, ctx, `const f = document.getElementById("find"); f.value = "airdrop"; f.dispatchEvent(new Event("input", {bubbles: true})); document.querySelector("[data-name=allowCamera]").hidden && !document.querySelector("[data-name=allowAirDrop]").hidden`)
+				until(t, ctx, `const a = document.querySelector("[data-name=allowAirDrop] select"); a.value = "false"; a.dispatchEvent(new Event("input", {bubbles: true})); true`)
+				press("#keys button")
+				shows("#built", want[1])
+				until(t, ctx, `!document.querySelector("[data-do=publish]").hidden`)
+				press("[data-do=publish]")
+				shows("#built", want[2])
+				// Then it is assigned, after a look at what that does.
+				until(t, ctx, fmt.Sprintf(`document.getElementById("item").value = %q; document.querySelector("#wish button").click(); true`, name))
+				shows("#wished", want[3])
+				shows("#wished", want[4])
+				if got := seen(t, ctx, "profile", lang, width); got["heading"] != want[0] || strings.Contains(fmt.Sprint(got["text"]), "undefined") {
+					t.Errorf("the page is %v", got)
+				}
+				press("[data-do=apply]")
+				shows("#wished", want[5])
+			})
+		}
+	}
+}
