@@ -34,21 +34,12 @@ func (r *Room) buildEAPTLS(wifi map[string]any, kind string, e EAPTLS) ([]byte, 
 		names = append(names, n)
 	}
 	scep := pointer("scep")
-	list := []any{map[string]any{
-		"PayloadType": "com.apple.security.scep", "PayloadUUID": scep, "PayloadDisplayName": "Network certificate",
-		"PayloadContent": map[string]any{
-			"URL": r.Certs.SCEPURL(), "Name": "Ranzen", "Challenge": "$" + varChallenge, "Key Type": "RSA", "Keysize": 2048, "Key Usage": 5,
-			"Retries": 5, "RetryDelay": 10, "Subject": []any{[]any{[]any{"CN", "Network certificate"}}},
-		},
-	}}
+	list := []any{r.identity(scep, "Network certificate")}
 	trusted := []any{}
 	for _, a := range anchors {
 		id := pointer(string(a.Raw))
 		trusted = append(trusted, id)
-		list = append(list, map[string]any{
-			"PayloadType": "com.apple.security.root", "PayloadUUID": id, "PayloadContent": a.Raw,
-			"PayloadCertificateFileName": "anchor.cer", "PayloadDisplayName": "Certificate authority of the network",
-		})
+		list = append(list, anchor(id, a.Raw, "Certificate authority of the network"))
 	}
 	if kind == "WPA" {
 		kind = "WPA2" // Apple: it joins WPA3 too, where the network offers both
@@ -59,6 +50,24 @@ func (r *Room) buildEAPTLS(wifi map[string]any, kind string, e EAPTLS) ([]byte, 
 	}
 	wifi["EncryptionType"], wifi["EAPClientConfiguration"], wifi["PayloadCertificateUUID"] = kind, eap, scep
 	return mdm.Encode(map[string]any{builtMark: true, "PayloadType": "Configuration", "PayloadContent": append(list, wifi)})
+}
+
+// identity is a payload by which each iPad gets a certificate of its own.
+func (r *Room) identity(id, name string) map[string]any {
+	return map[string]any{
+		"PayloadType": "com.apple.security.scep", "PayloadUUID": id, "PayloadDisplayName": name,
+		"PayloadContent": map[string]any{
+			"URL": r.Certs.SCEPURL(), "Name": "Ranzen", "Challenge": "$" + varChallenge, "Key Type": "RSA", "Keysize": 2048, "Key Usage": 5,
+			"Retries": 5, "RetryDelay": 10, "Subject": []any{[]any{[]any{"CN", name}}},
+		},
+	}
+}
+
+// anchor is a payload by which iPads trust a certificate.
+func anchor(id string, der []byte, name string) map[string]any {
+	return map[string]any{
+		"PayloadType": "com.apple.security.root", "PayloadUUID": id, "PayloadContent": der, "PayloadCertificateFileName": "anchor.cer", "PayloadDisplayName": name,
+	}
 }
 
 // pointer is the PayloadUUID of a payload that another one names. It is the same

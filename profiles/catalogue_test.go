@@ -238,6 +238,9 @@ func built(t testing.TB, w *world) map[string][]byte {
 	root := w.ca.Root()
 	raw, err = w.room.BuildCertificate(root.Raw)
 	add("certificate", raw, err)
+	for name, b := range fewBuilt(w) {
+		add(name, b.raw, b.err)
+	}
 	return out
 }
 

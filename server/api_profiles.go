@@ -10,7 +10,6 @@ import (
 	"ranzen/internal/audit"
 	"ranzen/internal/auth"
 	"ranzen/internal/catalogue"
-	"ranzen/internal/fault"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
 	"ranzen/profiles"
@@ -125,85 +124,6 @@ func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w
 	})
 	out.Plan = p.Plan
 	return out, err
-}
-
-// apiBuilders make profiles of what people mean.
-func (s *Server) apiBuilders(api huma.API) {
-	type wifi struct {
-		Versioning
-		Body struct {
-			Name       string `json:"name" maxLength:"255"`
-			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
-			SSID       string `json:"ssid" maxLength:"255"`
-			Password   string `json:"password,omitempty" maxLength:"255"`
-			Security   string `json:"security,omitempty" enum:"auto,wpa2,wpa3,none"`
-			Hidden     bool   `json:"hidden,omitempty"`
-			AutoJoin   *bool  `json:"auto_join,omitempty" doc:"Default: yes"`
-			DisableMAC bool   `json:"disable_mac_randomization,omitempty"`
-			EAPTLS     *struct {
-				Anchors     [][]byte `json:"anchors,omitempty" maxItems:"10" doc:"Certificates of the CAs of the network's RADIUS servers, PEM or DER, base64. Default: Ranzen's own root"`
-				ServerNames []string `json:"server_names,omitempty" maxItems:"20" doc:"Names in the certificates of the RADIUS servers, such as radius.example.org"`
-			} `json:"eap_tls,omitempty" doc:"Each device joins with a certificate of its own"`
-		}
-	}
-	write(s, api, operation{http.MethodPost, "/profiles/wifi", "addWiFi", auth.Change, "Make a Wi-Fi profile", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *wifi) (saved, error) {
-			b := in.Body
-			var eap *profiles.EAPTLS
-			if b.EAPTLS != nil {
-				eap = &profiles.EAPTLS{Anchors: b.EAPTLS.Anchors, ServerNames: b.EAPTLS.ServerNames}
-			}
-			raw, err := s.Profiles.BuildWiFi(profiles.WiFi{
-				EAPTLS: eap,
-				SSID:   b.SSID, Password: fault.Secret(b.Password), Security: b.Security, Hidden: b.Hidden,
-				AutoJoin: b.AutoJoin == nil || *b.AutoJoin, DisableMACRandomization: b.DisableMAC,
-			})
-			return s.addProfile(ctx, tx, by, &in.Versioning, b.Tenant, b.Name, raw, err)
-		})
-	type restrictions struct {
-		Versioning
-		Body struct {
-			Name         string         `json:"name" maxLength:"255"`
-			Tenant       string         `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
-			Restrictions map[string]any `json:"restrictions" doc:"Apple's keys: allowCamera"`
-		}
-	}
-	write(s, api, operation{http.MethodPost, "/profiles/restrictions", "addRestrictions", auth.Change, "Make a profile of restrictions", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *restrictions) (saved, error) {
-			raw, err := s.Profiles.BuildRestrictions(in.Body.Restrictions)
-			return s.addProfile(ctx, tx, by, &in.Versioning, in.Body.Tenant, in.Body.Name, raw, err)
-		})
-	type webclip struct {
-		Versioning
-		Body struct {
-			Name       string `json:"name" maxLength:"255"`
-			Tenant     string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
-			Label      string `json:"label" maxLength:"255"`
-			URL        string `json:"url" maxLength:"2000"`
-			Icon       []byte `json:"icon,omitempty" doc:"PNG, base64"`
-			FullScreen bool   `json:"full_screen,omitempty"`
-			Removable  bool   `json:"removable,omitempty"`
-		}
-	}
-	write(s, api, operation{http.MethodPost, "/profiles/webclip", "addWebClip", auth.Change, "Make a profile that puts a web address on the home screen", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *webclip) (saved, error) {
-			b := in.Body
-			raw, err := s.Profiles.BuildWebClip(profiles.WebClip{Label: b.Label, URL: b.URL, Icon: b.Icon, FullScreen: b.FullScreen, Removable: b.Removable})
-			return s.addProfile(ctx, tx, by, &in.Versioning, b.Tenant, b.Name, raw, err)
-		})
-	type trusted struct {
-		Versioning
-		Body struct {
-			Name        string `json:"name" maxLength:"255"`
-			Tenant      string `json:"tenant,omitempty" maxLength:"64" doc:"Code or id of the tenant whose it is; the provider's if there is none"`
-			Certificate []byte `json:"certificate" doc:"PEM or DER, base64"`
-		}
-	}
-	write(s, api, operation{http.MethodPost, "/profiles/certificate", "addCertificate", auth.Change, "Make a profile that lets iPads trust a certificate", "profiles", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *trusted) (saved, error) {
-			raw, err := s.Profiles.BuildCertificate(in.Body.Certificate)
-			return s.addProfile(ctx, tx, by, &in.Versioning, in.Body.Tenant, in.Body.Name, raw, err)
-		})
 }
 
 type app struct {

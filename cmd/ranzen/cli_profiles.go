@@ -10,20 +10,31 @@ import (
 
 // ProfileCmd groups the configuration profiles.
 type ProfileCmd struct {
-	Add          ProfileAddCmd          `cmd:"" help:"Take a .mobileconfig; the same name again is a new version."`
-	Wifi         ProfileWiFiCmd         `cmd:"" name:"wifi" help:"Make a Wi-Fi profile: with a password, or with a certificate for each device."`
-	Restrictions ProfileRestrictionsCmd `cmd:"" help:"Make a profile of restrictions."`
-	Webclip      ProfileWebClipCmd      `cmd:"" name:"webclip" help:"Make a profile that puts a web address on the home screen."`
-	Certificate  ProfileCertificateCmd  `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
-	Build        ProfileBuildCmd        `cmd:"" help:"Make a profile of a payload by Apple's keys."`
-	Check        ProfileCheckCmd        `cmd:"" help:"Look for mistakes in a .mobileconfig, and say what it needs, without a server."`
-	List         ProfileListCmd         `cmd:"" help:"List the profiles."`
-	Show         ProfileShowCmd         `cmd:"" help:"Show a profile."`
-	Publish      ProfilePublishCmd      `cmd:"" help:"Have devices get the draft, or another version."`
-	Rollback     ProfileRollbackCmd     `cmd:"" help:"Publish again what was published before."`
-	History      ProfileHistoryCmd      `cmd:"" help:"List the versions of a profile."`
-	Diff         ProfileDiffCmd         `cmd:"" help:"Show what differs between two versions."`
-	Remove       ProfileRemoveCmd       `cmd:"" help:"Remove a profile that is assigned to nobody."`
+	Add           ProfileAddCmd           `cmd:"" help:"Take a .mobileconfig; the same name again is a new version."`
+	Wifi          ProfileWiFiCmd          `cmd:"" name:"wifi" help:"Make a Wi-Fi profile: with a password, or with a certificate for each device."`
+	Restrictions  ProfileRestrictionsCmd  `cmd:"" help:"Make a profile of restrictions."`
+	Webclip       ProfileWebClipCmd       `cmd:"" name:"webclip" help:"Make a profile that puts a web address on the home screen."`
+	Certificate   ProfileCertificateCmd   `cmd:"" help:"Make a profile that lets iPads trust a certificate."`
+	Build         ProfileBuildCmd         `cmd:"" help:"Make a profile of a payload by Apple's keys."`
+	Check         ProfileCheckCmd         `cmd:"" help:"Look for mistakes in a .mobileconfig, and say what it needs, without a server."`
+	HomeScreen    ProfileHomeScreenCmd    `cmd:"" name:"homescreen" help:"Make a profile of a home screen."`
+	AppLock       ProfileAppLockCmd       `cmd:"" name:"applock" help:"Make a profile that keeps iPads in one app."`
+	WebFilter     ProfileWebFilterCmd     `cmd:"" name:"webfilter" help:"Make a profile of the filter that iPads have built in."`
+	Passcode      ProfilePasscodeCmd      `cmd:"" help:"Make a profile that demands a passcode."`
+	LockScreen    ProfileLockScreenCmd    `cmd:"" name:"lockscreen" help:"Make a profile with a message for whoever finds an iPad."`
+	Notifications ProfileNotificationsCmd `cmd:"" help:"Make a profile of which apps may say something."`
+	AirPrint      ProfileAirPrintCmd      `cmd:"" name:"airprint" help:"Make a profile of printers."`
+	Proxy         ProfileProxyCmd         `cmd:"" help:"Make a profile of a proxy for all HTTP."`
+	DNS           ProfileDNSCmd           `cmd:"" name:"dns" help:"Make a profile of encrypted name resolution."`
+	Education     ProfileEducationCmd     `cmd:"" help:"Make a profile of a class for Apple's Classroom app."`
+	Font          ProfileFontCmd          `cmd:"" help:"Make a profile of a font."`
+	List          ProfileListCmd          `cmd:"" help:"List the profiles."`
+	Show          ProfileShowCmd          `cmd:"" help:"Show a profile."`
+	Publish       ProfilePublishCmd       `cmd:"" help:"Have devices get the draft, or another version."`
+	Rollback      ProfileRollbackCmd      `cmd:"" help:"Publish again what was published before."`
+	History       ProfileHistoryCmd       `cmd:"" help:"List the versions of a profile."`
+	Diff          ProfileDiffCmd          `cmd:"" help:"Show what differs between two versions."`
+	Remove        ProfileRemoveCmd        `cmd:"" help:"Remove a profile that is assigned to nobody."`
 }
 
 type profileDoc struct {

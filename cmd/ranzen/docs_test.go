@@ -133,7 +133,7 @@ func TestTheSurfaceIsThere(t *testing.T) {
 		"push-cert show", "devices", "device show", "device timeline", "device rename", "device restart", "device refresh", "device lost",
 		"device found", "device locate", "device sound", "device clear-passcode", "device erase", "device unmanage", "profile add",
 		"profile wifi", "profile restrictions", "profile webclip", "profile certificate", "profile list", "profile show", "profile remove",
-		"device why", "variable set", "variable list", "variable remove", "group show", "group rule", "rollout list", "rollout show", "rollout pause", "rollout resume", "rollout abort", "removal list", "removal confirm", "removal cancel", "profile build", "profile check", "profile publish", "profile rollback", "profile history", "profile diff",
+		"device why", "variable set", "variable list", "variable remove", "group show", "group rule", "rollout list", "rollout show", "rollout pause", "rollout resume", "rollout abort", "removal list", "removal confirm", "removal cancel", "profile build", "profile homescreen", "profile applock", "profile webfilter", "profile passcode", "profile lockscreen", "profile notifications", "profile airprint", "profile proxy", "profile dns", "profile education", "profile font", "profile check", "profile publish", "profile rollback", "profile history", "profile diff",
 		"app add", "app list", "app remove", "group create", "group list", "group add", "group drop", "group remove", "assign", "unassign",
 		"assignment list", "commands", "command show", "command cancel", "send", "certificate list", "certificate revoke", "certificate refused", "user add",
 		"user list", "user remove", "token create", "token list", "token revoke", "audit list", "audit verify", "status", "backup",
