@@ -198,7 +198,7 @@ func (r *Room) Specs() []commands.Spec {
 		of(sound, renderer{render: onlyLost(none)}),
 		of(passcode, renderer{render: r.renderPasscode}),
 		of(bypass, renderer{static: none, done: r.bypassed}),
-		of(raw, renderer{render: renderRaw}),
+		of(raw, renderer{render: renderRaw, done: rawDone}),
 	}
 	for i, s := range list {
 		list[i].Once = s.Kind == erase

@@ -208,6 +208,28 @@ func renderRaw(_ context.Context, _ *sqldb.Tx, _ Enrollment, c commands.Command)
 	return body, nil
 }
 
+// rawDone reads the answer to Settings item by item, since the whole is
+// Acknowledged even when items of it failed.
+func rawDone(_ context.Context, _ *sqldb.Tx, _ Enrollment, c commands.Command, res commands.Result) error {
+	if c.RequestType != "Settings" {
+		return nil
+	}
+	items, err := mdm.ParseSettings(res.Raw)
+	if err != nil {
+		return unreadable(err)
+	}
+	var bad []string
+	for _, it := range items {
+		if it.Status == "Error" {
+			bad = append(bad, mdm.Clean(it.Item)+": "+firstError(it.ErrorChain))
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return fault.New(fault.Denied, "device.settings", "The tablet refused %d of %d settings. %s. The others are made.", len(bad), len(items), strings.Join(bad, "; "))
+}
+
 func (r *Room) renderConfigured(_ context.Context, _ *sqldb.Tx, e Enrollment, _ commands.Command) (map[string]any, error) {
 	if !e.Awaiting {
 		return nil, fault.New(fault.Conflict, "device.not-awaiting", "The tablet no longer waits in Setup Assistant.")

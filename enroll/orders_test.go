@@ -239,6 +239,37 @@ func TestTheSameRawCommandWaitsOnceAndAnotherBesideIt(t *testing.T) {
 	})
 }
 
+func TestSettingsAreReadItemByItem(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		d, e := supervisedTablet(w, 1)
+		send := func(list string) string {
+			w.mustOrder(func(ctx context.Context, tx *sqldb.Tx) (string, error) {
+				return w.enroll.Send(ctx, tx, admin, e.DeviceID, "Settings", map[string]string{"Settings": list})
+			})
+			return d.idle().ID
+		}
+		h := send(`[{"Item":"Bluetooth","Enabled":true}]`)
+		d.report("Acknowledged", h, `<key>Settings</key><array><dict><key>Item</key><string>Bluetooth</string><key>Status</key><string>Acknowledged</string></dict></array>`)
+		if state, why := w.commandState(h); state != "done" || why != "" {
+			t.Errorf("all made: %s %q", state, why)
+		}
+		h = send(`[{"Item":"Bluetooth","Enabled":false},{"Item":"TimeZone","TimeZone":"Europe/Rome"}]`)
+		d.report("Acknowledged", h, `<key>Settings</key><array>
+			<dict><key>Item</key><string>Bluetooth</string><key>Status</key><string>Acknowledged</string></dict>
+			<dict><key>Item</key><string>TimeZone</string><key>Status</key><string>Error</string><key>ErrorChain</key><array><dict>
+				<key>ErrorCode</key><integer>12021</integer><key>ErrorDomain</key><string>MCMDMErrorDomain</string>
+				<key>LocalizedDescription</key><string>Nein</string><key>USEnglishDescription</key><string>Not on this device</string></dict></array></dict></array>`)
+		if state, why := w.commandState(h); state != "failed" || !strings.Contains(why, "1 of 2 settings. TimeZone: Not on this device") {
+			t.Errorf("one failed: %s %q", state, why)
+		}
+		h = send(`[{"Item":"Bluetooth","Enabled":true}]`)
+		d.report("Acknowledged", h, ``)
+		if state, _ := w.commandState(h); state != "unreadable" {
+			t.Errorf("an answer without items is taken for a good one: %s", state)
+		}
+	})
+}
+
 func TestWhatSomebodyWantedAtOnceIsNotDoneNextWeek(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		d, e := supervisedTablet(w, 1)

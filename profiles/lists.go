@@ -13,10 +13,6 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// undoLimit is how often a tablet may undo the same thing before it is left
-// alone for a day: somebody, or something, there wants it so.
-const undoLimit = 5
-
 // itemsFor gives the rows of one kind on the tablet that answered.
 func (r *Room) itemsFor(ctx context.Context, tx *sqldb.Tx, c commands.Command, kind string) ([]itemRow, []string, error) {
 	rows, err := itemsOf(ctx, tx, []string{c.EnrollmentID})
@@ -116,13 +112,7 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render:
 		row.State, row.Reason, row.RetryAt = installed, "", sqldb.Time{}
 	case wasThere:
-		// It was there and is not any more: somebody removed or replaced it.
-		row.Failures++
-		row.State, row.Reason = pending, "It was removed on the iPad and is installed again."
-		if row.Failures >= undoLimit {
-			row.State, row.RetryAt = failed, sqldb.At(now.Add(24*time.Hour))
-			row.Reason = fmt.Sprintf("It was removed on the iPad %d times. It is left alone until tomorrow: find out who removes it.", row.Failures)
-		}
+		row.undo(now)
 	case row.State == acknowledged:
 		row.Failures++
 		row.State, row.RetryAt = failed, sqldb.At(now.Add(backOff(row.Failures)))

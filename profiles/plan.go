@@ -83,7 +83,7 @@ func plan(t tablet, now time.Time) (orders []commands.Command, rows []itemRow, n
 		}
 	}
 	for _, kind := range []string{listProfiles, listManaged, listInstalled} {
-		due := t.lists[kind].Add(listAge)
+		due := t.lists[kind].Add(t.listAge(kind, now))
 		if !due.After(now) {
 			p.ask(kind)
 		} else if due.Before(p.next) {
@@ -91,6 +91,17 @@ func plan(t tablet, now time.Time) (orders []commands.Command, rows []itemRow, n
 		}
 	}
 	return p.orders, p.rows, p.next
+}
+
+// listAge is short where the tablet undid something that the list proves: whether
+// it does so again is not to be found out days later.
+func (t tablet) listAge(kind string, now time.Time) time.Duration {
+	for th, r := range t.has {
+		if th.list() == kind && len(r.undoings(now)) > 0 {
+			return undoLook
+		}
+	}
+	return listAge
 }
 
 // things are those wished and those there, in a stable order: profiles first,
@@ -188,7 +199,7 @@ func (p *planner) drop(th thing) {
 	case p.t.open[th.key()] == th.removal():
 		return
 	case p.t.nets[th.ID] && p.otherNetwork() != "":
-		p.stay(r, "It goes once the Wi-Fi network of "+p.otherNetwork()+" is there, so that the iPad is not cut off.")
+		p.stay(r, "It goes once the new Wi-Fi network is there, so that the iPad is not cut off: "+p.otherNetwork()+".")
 		return
 	case r.Desired == nil && !r.RetryAt.IsZero() && r.RetryAt.After(p.now):
 		p.lookAt(r.RetryAt.Time)
@@ -224,7 +235,7 @@ func (p *planner) heir(th thing) string {
 // heir has taken its place.
 func (p *planner) inherit(r itemRow, heir string) {
 	if r.Kind == kindProfile {
-		p.stay(r, "It goes as soon as "+heir+" has taken its place.")
+		p.stay(r, "It goes as soon as this has taken its place: "+heir+".")
 		return
 	}
 	r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}

@@ -35,12 +35,13 @@ type itemRow struct {
 	Render       string     `db:"desired_render"` // which values of variables it shall have; "": none
 	SentRender   string     `db:"sent_render"`
 	SeenRender   string     `db:"observed_render"`
+	Undone       string     `db:"undone"`     // when the tablet undid it within a day: see drift.go
 	HoldsData    bool       `db:"holds_data"` // of the app; only read
 }
 
 func (r itemRow) thing() thing { return thing{r.Kind, r.ItemID} }
 
-const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by, desired_render, sent_render, observed_render`
+const itemColumns = `enrollment_id, item_kind, item_id, generation, desired, sent, sent_at, acknowledged_at, observed, observed_at, state, reason, failures, retry_at, updated_at, remove_after, remove_by, desired_render, sent_render, observed_render, undone`
 
 // What was made with an app is lost with it by whatever name it was wished: an app
 // of one bundle identifier holds data if any does that the tablet had in this life.
@@ -84,17 +85,17 @@ func upsertItems(ctx context.Context, tx *sqldb.Tx, rows []itemRow) error {
 	for len(rows) > 0 {
 		part := rows[:min(chunk, len(rows))]
 		rows = rows[len(part):]
-		args := make([]any, 0, 20*len(part))
+		args := make([]any, 0, 21*len(part))
 		for _, r := range part {
-			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.RemoveAfter, r.RemoveBy, r.Render, r.SentRender, r.SeenRender)
+			args = append(args, r.EnrollmentID, r.Kind, r.ItemID, r.Generation, r.Desired, r.Sent, r.SentAt, r.AckAt, r.Observed, r.ObservedAt, r.State, r.Reason, r.Failures, r.RetryAt, r.UpdatedAt, r.RemoveAfter, r.RemoveBy, r.Render, r.SentRender, r.SeenRender, r.Undone)
 		}
-		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		_, err := tx.Exec(ctx, `INSERT INTO device_items (`+itemColumns+`) VALUES `+values+strings.Repeat(`, `+values, len(part)-1)+`
 			ON CONFLICT (enrollment_id, item_kind, item_id) DO UPDATE SET generation = excluded.generation, desired = excluded.desired, sent = excluded.sent,
 				sent_at = excluded.sent_at, acknowledged_at = excluded.acknowledged_at, observed = excluded.observed, observed_at = excluded.observed_at,
 				state = excluded.state, reason = excluded.reason, failures = excluded.failures, retry_at = excluded.retry_at, updated_at = excluded.updated_at,
 				remove_after = excluded.remove_after, remove_by = excluded.remove_by,
-				desired_render = excluded.desired_render, sent_render = excluded.sent_render, observed_render = excluded.observed_render`, args...)
+				desired_render = excluded.desired_render, sent_render = excluded.sent_render, observed_render = excluded.observed_render, undone = excluded.undone`, args...)
 		if err != nil {
 			return err
 		}
@@ -154,6 +155,29 @@ func placesOf(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]st
 		}
 		for _, row := range rows {
 			out[row.ID] = row.Place
+		}
+	}
+	return out, nil
+}
+
+// namesOf are what people call items.
+func namesOf(ctx context.Context, q sqldb.Queryer, items []itemRow) (map[thing]string, error) {
+	ids := map[string]bool{}
+	for _, r := range items {
+		ids[r.ItemID] = true
+	}
+	out := make(map[thing]string, len(ids))
+	for part := range slices.Chunk(sorted(ids), chunk) {
+		var rows []struct {
+			Kind string `db:"kind"`
+			ID   string `db:"id"`
+			Name string `db:"name"`
+		}
+		if err := q.Select(ctx, &rows, `SELECT 'profile' AS kind, p.id, p.name FROM profiles p WHERE p.id IN (?) UNION ALL SELECT 'app', x.id, x.name FROM apps x WHERE x.id IN (?)`, part, part); err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			out[thing{row.Kind, row.ID}] = row.Name
 		}
 	}
 	return out, nil

@@ -161,9 +161,9 @@ func (r *Room) fillIn(ctx context.Context, q sqldb.Queryer, facts map[string]Dev
 
 func unresolved(name string) string {
 	if slices.Contains(ownVariables(), name) {
-		return fmt.Sprintf("$%s stands in the profile, and this iPad has none, or more than one. Give it one in its place, tag or name.", name)
+		return fmt.Sprintf("This iPad has no value, or more than one, for $%s, which stands in the profile. Give it one in its place, tag or name.", name)
 	}
-	return fmt.Sprintf("$%s stands in the profile, and nobody has defined it. Define it: ranzen variable set %s VALUE.", name, name)
+	return fmt.Sprintf("Nobody has defined $%s, which stands in the profile. Define it: ranzen variable set %s VALUE.", name, name)
 }
 
 // render tells one set of values from another without telling them, and which

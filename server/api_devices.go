@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -62,6 +63,24 @@ func (s *Server) apiDevices(api huma.API) {
 	simple("sound", "soundDevice", "Let a lost device play a sound", s.Enroll.Sound)
 	simple("clear-passcode", "clearPasscode", "Remove the passcode of a device", s.Enroll.ClearPasscode)
 
+	type retry struct {
+		OneDevice
+		Body struct {
+			What string `json:"what,omitempty" maxLength:"255" doc:"Name of a profile or app, which is sent once more although it is there. Default: all that failed"`
+		}
+	}
+	type retried struct {
+		Items []string `json:"items" doc:"What is tried again"`
+	}
+	write(s, api, operation{http.MethodPost, "/devices/{device}/retry", "retryDevice", auth.Change, "Try again at once what failed on a device", "devices", false},
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *retry) (retried, error) {
+			id, err := s.views.Resolve(ctx, tx, own(ctx), in.Device.text)
+			if err != nil {
+				return retried{}, err
+			}
+			items, err := s.Profiles.Retry(ctx, tx, by, id, in.Body.What)
+			return retried{items}, err
+		})
 	type rename struct {
 		OneDevice
 		Body struct {
@@ -171,6 +190,9 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 	}
 	if placeholder {
 		out.Warnings = append(out.Warnings, "There is no push certificate: iPads are not woken. See `ranzen push-cert request`.")
+	}
+	if counts.LeftAlone > 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d profiles or apps were undone on iPads five times within a day and are left alone: see `ranzen devices --filter item-state:failed` and `ranzen device why`.", counts.LeftAlone))
 	}
 	warnings, err := s.adeWarnings(ctx)
 	if err != nil {

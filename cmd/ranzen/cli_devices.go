@@ -94,6 +94,7 @@ type DeviceCmd struct {
 	Rename        DeviceRenameCmd   `cmd:"" help:"Give a device another name."`
 	Restart       DeviceRestartCmd  `cmd:"" help:"Restart devices."`
 	Refresh       DeviceRefreshCmd  `cmd:"" help:"Ask devices for their inventory now."`
+	Retry         DeviceRetryCmd    `cmd:"" help:"Try again at once what failed on a device, or send a profile or app once more."`
 	Lost          DeviceLostCmd     `cmd:"" help:"Lock a lost device with a message (supervised ones only)."`
 	Found         DeviceFoundCmd    `cmd:"" help:"End Lost Mode."`
 	Locate        DeviceLocateCmd   `cmd:"" help:"Ask a lost device where it is; show where it was last."`

@@ -88,6 +88,32 @@ func (c *DeviceRefreshCmd) Run(ctx context.Context, e env) error {
 	return c.order(ctx, e, c.IDs, nil, "is asked at its next contact", "refresh")
 }
 
+// DeviceRetryCmd is `ranzen device retry`.
+type DeviceRetryCmd struct {
+	Remote
+	One
+	What string `arg:"" optional:"" help:"Name of a profile or app, which is sent once more although it is there. Default: all that failed."`
+}
+
+// Run forgets the waits between tries, and what the device undid too often.
+func (c *DeviceRetryCmd) Run(ctx context.Context, e env) error {
+	api, err := c.open(e)
+	if err != nil {
+		return err
+	}
+	var out struct {
+		Items []string `json:"items"`
+	}
+	if err := api.post(ctx, at("devices", c.ID, "retry"), map[string]any{"what": c.What}, &out); err != nil {
+		return about(c.ID, err)
+	}
+	if api.json {
+		return api.answer()
+	}
+	api.line("%s: tried again at its next contact: %s", c.ID, strings.Join(out.Items, ", "))
+	return nil
+}
+
 // DeviceLostCmd is `ranzen device lost`.
 type DeviceLostCmd struct {
 	Remote

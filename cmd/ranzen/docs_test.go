@@ -130,7 +130,7 @@ func TestTheSurfaceIsThere(t *testing.T) {
 	}
 	for _, want := range []string{
 		"demo", "init", "serve", "simulate", "link create", "link list", "link revoke", "push-cert request", "push-cert import",
-		"push-cert show", "devices", "device show", "device timeline", "device rename", "device restart", "device refresh", "device lost",
+		"push-cert show", "devices", "device show", "device timeline", "device rename", "device restart", "device refresh", "device retry", "device lost",
 		"device found", "device locate", "device sound", "device clear-passcode", "device erase", "device unmanage", "profile add",
 		"profile wifi", "profile restrictions", "profile webclip", "profile certificate", "profile list", "profile show", "profile remove",
 		"device why", "variable set", "variable list", "variable remove", "group show", "group rule", "rollout list", "rollout show", "rollout pause", "rollout resume", "rollout abort", "removal list", "removal confirm", "removal cancel", "profile build", "profile homescreen", "profile applock", "profile webfilter", "profile passcode", "profile lockscreen", "profile notifications", "profile airprint", "profile proxy", "profile dns", "profile education", "profile font", "profile check", "profile publish", "profile rollback", "profile history", "profile diff",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,18 +68,19 @@ type Device struct {
 
 // Item is one profile or app on one tablet.
 type Item struct {
-	ID             string     `json:"-"`
-	RetryAt        *time.Time `json:"-"` // when a failed one is tried again
-	Kind           string     `json:"kind" enum:"profile,app"`
-	Name           string     `json:"name"`
-	Version        int64      `json:"version" doc:"The version wished for, or the one still there when it shall go"`
-	Observed       *int64     `json:"observed" doc:"The version seen in the tablet's own list; null: not there; 0: there, version unknown"`
-	Desired        bool       `json:"desired"`
-	SentAt         *time.Time `json:"sent_at"`
-	AcknowledgedAt *time.Time `json:"acknowledged_at"`
-	ObservedAt     *time.Time `json:"observed_at"`
-	State          string     `json:"state" enum:"pending,sent,acknowledged,installed,removing,removed,failed,blocked"`
-	Reason         string     `json:"reason"`
+	ID             string      `json:"-"`
+	RetryAt        *time.Time  `json:"-"` // when a failed one is tried again
+	Undone         []time.Time `json:"-"` // when the tablet undid it, of the last times
+	Kind           string      `json:"kind" enum:"profile,app"`
+	Name           string      `json:"name"`
+	Version        int64       `json:"version" doc:"The version wished for, or the one still there when it shall go"`
+	Observed       *int64      `json:"observed" doc:"The version seen in the tablet's own list; null: not there; 0: there, version unknown"`
+	Desired        bool        `json:"desired"`
+	SentAt         *time.Time  `json:"sent_at"`
+	AcknowledgedAt *time.Time  `json:"acknowledged_at"`
+	ObservedAt     *time.Time  `json:"observed_at"`
+	State          string      `json:"state" enum:"pending,sent,acknowledged,installed,removing,removed,failed,blocked"`
+	Reason         string      `json:"reason"`
 }
 
 type deviceRow struct {
@@ -339,6 +341,7 @@ type itemRow struct {
 	Reason         string     `db:"reason"`
 	ItemID         string     `db:"item_id"`
 	RetryAt        sqldb.Time `db:"retry_at"`
+	Undone         string     `db:"undone"`
 }
 
 func (r itemRow) item() Item {
@@ -346,6 +349,11 @@ func (r itemRow) item() Item {
 		ID: r.ItemID, RetryAt: when(r.RetryAt), Kind: r.Kind, Name: r.Name, Observed: r.Observed, Desired: r.Desired != nil,
 		SentAt: when(r.SentAt), AcknowledgedAt: when(r.AcknowledgedAt), ObservedAt: when(r.ObservedAt),
 		State: r.State, Reason: r.Reason,
+	}
+	for part := range strings.SplitSeq(r.Undone, ",") {
+		if ms, err := strconv.ParseInt(part, 10, 64); err == nil {
+			it.Undone = append(it.Undone, time.UnixMilli(ms).UTC())
+		}
 	}
 	switch {
 	case r.Desired != nil:
@@ -386,7 +394,7 @@ func itemsOf(ctx context.Context, q sqldb.Queryer, enrollments []string) ([]item
 	var rows []itemRow
 	err := q.Select(ctx, &rows, `
 		SELECT i.enrollment_id, i.generation, i.item_kind, COALESCE(p.name, a.name, i.item_id) AS name,
-			i.desired, i.sent, i.sent_at, i.acknowledged_at, i.observed, i.observed_at, i.state, i.reason, i.item_id, i.retry_at
+			i.desired, i.sent, i.sent_at, i.acknowledged_at, i.observed, i.observed_at, i.state, i.reason, i.item_id, i.retry_at, i.undone
 		FROM device_items i
 		LEFT JOIN profiles p ON i.item_kind = 'profile' AND p.id = i.item_id
 		LEFT JOIN apps a ON i.item_kind = 'app' AND a.id = i.item_id

@@ -19,6 +19,7 @@ type Counts struct {
 	Renewals      int64            `json:"certificates_ending" doc:"Identities that end within 30 days"`
 	Marks         int64            `json:"devices_to_plan" doc:"Tablets whose wish was changed and not yet planned"`
 	Items         map[string]int64 `json:"items" doc:"Profiles and apps on tablets by state"`
+	LeftAlone     int64            `json:"left_alone" doc:"Profiles and apps that a tablet undid five times within a day, and that are left alone until the next"`
 	Contact       map[string]int64 `json:"last_contact" doc:"Enrolled tablets by age of their last contact"`
 }
 
@@ -113,6 +114,11 @@ func (n counting) tablets(ctx context.Context, c *Counts) (err error) {
 		SELECT i.state AS name, COUNT(*) AS n FROM device_items i JOIN enrollments e ON e.id = i.enrollment_id AND e.generation = i.generation
 		WHERE e.state IN ('enrolling', 'enrolled')`+n.enrollment+` GROUP BY i.state`, n.args...); err != nil {
 		return fmt.Errorf("items: %w", err)
+	}
+	// Five times, joined by commas: see package profiles.
+	if err = n.q.Get(ctx, &c.LeftAlone, `SELECT COUNT(*) FROM device_items i JOIN enrollments e ON e.id = i.enrollment_id AND e.generation = i.generation
+		WHERE e.state IN ('enrolling', 'enrolled') AND i.state = 'failed' AND i.undone LIKE '%,%,%,%,%'`+n.enrollment, n.args...); err != nil {
+		return fmt.Errorf("items left alone: %w", err)
 	}
 	c.Contact, err = counted(ctx, n.q, `
 		SELECT CASE WHEN t.last_seen >= ? THEN 'hour' WHEN t.last_seen >= ? THEN 'day' WHEN t.last_seen >= ? THEN 'week'

@@ -2,8 +2,6 @@ package views
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -263,32 +261,6 @@ func TestNoTabletIsStuckWithoutAReason(t *testing.T) {
 		}
 	}
 	t.Logf("%d combinations", n)
-}
-
-func TestGermanWordsAreForWhatProfilesWrites(t *testing.T) {
-	files, err := filepath.Glob("../../profiles/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	written := ""
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		written += string(b)
-	}
-	for _, both := range germanOf() {
-		if !strings.Contains(written, both.en) {
-			t.Errorf("package profiles no longer writes %q", both.en)
-		}
-		if got := inBoth(both.en + " and more"); got.de != both.de || got.en == "" {
-			t.Errorf("%q is %q in German", both.en, got.de)
-		}
-	}
-	if got := inBoth("The iPad reported: no space (X 1)"); got.de != "Das iPad meldet: no space (X 1)." {
-		t.Errorf("%q", got.de)
-	}
 }
 
 func TestSpansReadTheSameInBothLanguages(t *testing.T) {

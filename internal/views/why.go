@@ -43,7 +43,7 @@ type Because struct {
 
 // Proof is one thing that is known, from when and whom.
 type Proof struct {
-	What   string    `json:"what" enum:"assigned,queued,sent,not_now,acknowledged,observed,absent,error,contact"`
+	What   string    `json:"what" enum:"assigned,queued,sent,not_now,acknowledged,observed,absent,undone,error,contact"`
 	At     time.Time `json:"at"`
 	Source string    `json:"source" example:"ProfileList"`
 	Text   string    `json:"text,omitempty"`
@@ -354,6 +354,11 @@ func (c *whyCase) evidence(now time.Time, lang string) []Proof {
 			add("observed", it.ObservedAt, list, fmt.Sprintf("version %d", *it.Observed))
 		} else {
 			add("absent", it.ObservedAt, list, "")
+		}
+	}
+	if it := c.row; it != nil {
+		for i := range it.Undone {
+			add("undone", &it.Undone[i], map[string]string{"profile": "ProfileList", "app": "ManagedApplicationList"}[c.kind], "")
 		}
 	}
 	add("contact", c.device.LastSeen, "device", "")

@@ -152,6 +152,8 @@ func (c *whyCase) underWay(now time.Time, state string) (*Reason, text) {
 	nothing := text{"Nichts: warten Sie einen Moment.", "Nothing: wait a moment."}
 	k := c.command
 	switch {
+	case state == "removing" && c.row.Reason != "":
+		return say("stays", "%s", "%s", inBoth(c.row.Reason)), nothing
 	case state == "acknowledged" && c.row.Reason != "":
 		return say("installing", "%s", "%s", inBoth(c.row.Reason)), nothing
 	case state == "acknowledged":
