@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"ranzen/internal/sqldb"
@@ -128,6 +129,48 @@ func (r *Room) ActiveOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 			return nil, fmt.Errorf("list enrolled devices: %w", err)
 		}
 		out = append(out, ids...)
+	}
+	return out, nil
+}
+
+// AwayIn gives what is known of the devices in a scope, by their ids, that are
+// not enrolled: not yet, not completely, or not any more. Those that are not used
+// any more are not among them. A device that never enrolled has no state.
+func (r *Room) AwayIn(ctx context.Context, q sqldb.Queryer, scopeKind, scopeID string) (map[string]Facts, error) {
+	ids, err := r.Schools.DevicesInScope(ctx, q, scopeKind, scopeID)
+	if err != nil {
+		return nil, err
+	}
+	here := map[string]bool{}
+	for part := range chunks(ids) {
+		var active []string
+		err := q.Select(ctx, &active, `SELECT e.device_id FROM enrollments e WHERE e.state || '' = 'enrolled' AND e.device_id IN (?)`, part)
+		if err != nil {
+			return nil, fmt.Errorf("list enrolled devices: %w", err)
+		}
+		for _, id := range active {
+			here[id] = true
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return here[id] })
+	known, err := r.FactsOf(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := r.Schools.Devices(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]Facts, len(ids))
+	for id, d := range devices {
+		if d.AssetState.Ended() {
+			continue
+		}
+		f, met := known[id]
+		if !met {
+			f = Facts{DeviceID: id, Serial: d.Serial, Name: d.Name, Model: d.Model}
+		}
+		out[id] = f
 	}
 	return out, nil
 }

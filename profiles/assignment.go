@@ -116,7 +116,7 @@ func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 	if err := schools.MayChange(tenantID, owner); err != nil {
 		return 0, err
 	}
-	tablets, err := r.Facts.InScope(ctx, tx, s)
+	tablets, err := r.inScope(ctx, tx, s)
 	if err != nil {
 		return 0, err
 	}
@@ -135,6 +135,14 @@ func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 		}
 	}
 	return len(tablets), r.mark(ctx, tx, tablets...)
+}
+
+// inScope lists the enrolled tablets in a scope that a change is about.
+func (r *Room) inScope(ctx context.Context, tx *sqldb.Tx, s Scope) ([]string, error) {
+	if c := collecting(ctx); c != nil {
+		c.scopes[s] = true
+	}
+	return r.Facts.InScope(ctx, tx, s)
 }
 
 // item is a profile or an app.
@@ -247,7 +255,7 @@ func (r *Room) markItem(ctx context.Context, tx *sqldb.Tx, kind, id string) erro
 		return err
 	}
 	for _, s := range scopes {
-		ids, err := r.Facts.InScope(ctx, tx, s)
+		ids, err := r.inScope(ctx, tx, s)
 		if err != nil {
 			return err
 		}

@@ -8,11 +8,13 @@ import (
 // hazardSerials is how many tablets a hazard names.
 const hazardSerials = 10
 
-func (w *weigher) warn(code, serial string) {
-	h := w.hazards[code]
+func (w *weigher) warn(code, serial string) { tally(w.hazards, code, serial) }
+
+func tally(into map[string]*Hazard, code, serial string) {
+	h := into[code]
 	if h == nil {
 		h = &Hazard{Code: code, Serials: []string{}}
-		w.hazards[code] = h
+		into[code] = h
 	}
 	h.Devices++
 	if len(h.Serials) < hazardSerials {
@@ -56,7 +58,7 @@ func networks(wish map[thing]wanted) (ssids []string) {
 
 // finish counts, and says hazards in words.
 func (w *weigher) finish() {
-	w.plan.Devices, w.plan.Limits = w.touched, w.limited()
+	w.plan.Devices, w.plan.Limits = len(w.touched), w.limited()
 	texts := map[string]string{
 		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
 		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",

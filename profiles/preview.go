@@ -18,6 +18,7 @@ type Plan struct {
 	Changes []Change `json:"changes"`
 	Blocked []Change `json:"blocked" doc:"Wished, and cannot be there; the reason says why"`
 	Hazards []Hazard `json:"hazards"`
+	Waiting []Hazard `json:"waiting" doc:"Who gets it later than the others, and why"`
 	Limits  []Limit  `json:"limits" doc:"What of a profile does nothing on some of the devices that get it"`
 
 	Rollout   string `json:"rollout" enum:"now,rings" doc:"Whether it reaches the devices at once, or ring by ring"`
@@ -65,6 +66,9 @@ func (p Plan) Short() Plan {
 	if p.Hazards == nil {
 		p.Hazards = []Hazard{}
 	}
+	if p.Waiting == nil {
+		p.Waiting = []Hazard{}
+	}
 	if p.Limits == nil {
 		p.Limits = []Limit{}
 	}
@@ -80,7 +84,7 @@ type look struct {
 
 // preview compares what is wished of the touched tablets before and after.
 func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, error) {
-	p := Plan{Changes: []Change{}, Blocked: []Change{}, Hazards: []Hazard{}, Limits: []Limit{}}
+	p := Plan{Changes: []Change{}, Blocked: []Change{}, Hazards: []Hazard{}, Waiting: []Hazard{}, Limits: []Limit{}}
 	ids := sorted(c.ids)
 	var only map[thing]bool
 	if !c.whole {
@@ -105,13 +109,16 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	if err != nil {
 		return p, err
 	}
-	w := weigher{plan: &p, hazards: map[string]*Hazard{}, limits: map[lack]*Limit{}}
+	w := weigher{plan: &p, hazards: map[string]*Hazard{}, waiting: map[string]*Hazard{}, limits: map[lack]*Limit{}}
 	for _, id := range ids {
 		f, known := after.facts[id]
 		if !known || !f.Active {
 			continue
 		}
 		w.tablet(f, before.wish[id], after.wish[id], has[id], c)
+	}
+	if err := r.whoWaits(ctx, tx, c, &w); err != nil {
+		return p, err
 	}
 	w.finish()
 	if err := r.warnOfDrafts(ctx, tx, c.things, &p); err != nil {
@@ -194,8 +201,9 @@ func (r *Room) itemsNow(ctx context.Context, q sqldb.Queryer, ids []string, only
 type weigher struct {
 	plan    *Plan
 	hazards map[string]*Hazard
+	waiting map[string]*Hazard
 	limits  map[lack]*Limit
-	touched int
+	touched []string // devices
 }
 
 func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[thing]itemRow, c *collector) {
@@ -223,7 +231,7 @@ func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[
 		}
 	}
 	if len(w.plan.Changes) > n {
-		w.touched++
+		w.touched = append(w.touched, f.DeviceID)
 		w.weighNetworks(f, before, after, c)
 	}
 }

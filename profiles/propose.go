@@ -41,9 +41,10 @@ const ManyDevices = 50
 type collector struct {
 	ids    map[string]bool
 	things map[thing]bool
-	whole  bool     // devices or groups changed: everything wished of them may differ
-	notes  []string // what changes in the wishes themselves, for the hash
-	undo   []undo   // how to take the change back, in the order in which it was made
+	scopes map[Scope]bool // that the change is about
+	whole  bool           // devices or groups changed: everything wished of them may differ
+	notes  []string       // what changes in the wishes themselves, for the hash
+	undo   []undo         // how to take the change back, in the order in which it was made
 }
 
 type collectorKey struct{}
@@ -77,7 +78,7 @@ func (r *Room) note(ctx context.Context, text string) {
 //
 // Faults: those of change; plan.moved, rollout.running, rollout.places.
 func (r *Room) Propose(ctx context.Context, tx *sqldb.Tx, a Asked, change func(ctx context.Context, tx *sqldb.Tx) error) (Plan, error) {
-	c := &collector{ids: map[string]bool{}, things: map[thing]bool{}}
+	c := &collector{ids: map[string]bool{}, things: map[thing]bool{}, scopes: map[Scope]bool{}}
 	if err := change(context.WithValue(ctx, collectorKey{}, c), tx); err != nil {
 		return Plan{}, err
 	}

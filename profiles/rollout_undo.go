@@ -91,7 +91,7 @@ func (r *Room) takeBack(ctx context.Context, tx *sqldb.Tx, by audit.Actor, u und
 		return r.republish(ctx, tx, by, u)
 	}
 	r.touch(ctx, thing{u.Kind, u.ItemID})
-	ids, err := r.Facts.InScope(ctx, tx, Scope{u.Wish.ScopeKind, u.Wish.ScopeID})
+	ids, err := r.inScope(ctx, tx, Scope{u.Wish.ScopeKind, u.Wish.ScopeID})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type DeviceFacts struct {
 	LostMode               bool
 	Model                  string
 	State                  string
-	LastSeen               time.Time // only of OfDevices
+	LastSeen               time.Time // only of OfDevices and AwayIn
 }
 
 // Facts tells of enrollments. Package enroll does.
@@ -37,6 +37,9 @@ type Facts interface {
 	ChangedSince(ctx context.Context, q sqldb.Queryer, since time.Time) ([]string, error)
 	// InScope lists the enrolled tablets in a scope.
 	InScope(ctx context.Context, q sqldb.Queryer, s Scope) ([]string, error)
+	// AwayIn gives the other devices in a scope by their ids; State is "" for those
+	// that never enrolled.
+	AwayIn(ctx context.Context, q sqldb.Queryer, s Scope) (map[string]DeviceFacts, error)
 }
 
 // Deps is what the room needs, all of it.

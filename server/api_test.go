@@ -58,6 +58,11 @@ func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (
 	return f.ActiveIn(ctx, q, s.Kind, s.ID)
 }
 
+func (f facts) AwayIn(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.Room.AwayIn(ctx, q, s.Kind, s.ID)
+	return planned(known), err
+}
+
 // house is the server on one database, with a token of each role.
 type house struct {
 	testing.TB

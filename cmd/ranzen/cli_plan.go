@@ -42,6 +42,7 @@ type planDoc struct {
 	Changes []changeDoc `json:"changes"`
 	Blocked []changeDoc `json:"blocked"`
 	Hazards []hazardDoc `json:"hazards"`
+	Waiting []hazardDoc `json:"waiting"`
 	Limits  []limitDoc  `json:"limits"`
 
 	Rollout   string `json:"rollout"`
@@ -117,7 +118,7 @@ func changesTable(list []changeDoc) *table {
 
 // planned prints what a person should know of a change, made or not.
 func (c *client) planned(doc planDoc) {
-	for _, h := range doc.Hazards {
+	for _, h := range slices.Concat(doc.Hazards, doc.Waiting) {
 		c.hint("%s", h.Text)
 	}
 	for _, l := range doc.Limits {

@@ -155,6 +155,11 @@ func (f facts) InScope(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (
 	return f.ActiveIn(ctx, q, s.Kind, s.ID)
 }
 
+func (f facts) AwayIn(ctx context.Context, q sqldb.Queryer, s profiles.Scope) (map[string]profiles.DeviceFacts, error) {
+	known, err := f.Room.AwayIn(ctx, q, s.Kind, s.ID)
+	return planned(known), err
+}
+
 // appleAt reads the roots that take the place of the system's.
 func appleAt(pushURL, adeURL, rootsFile string) (appleServices, error) {
 	at := appleServices{pushURL: pushURL, adeURL: adeURL}

@@ -41,6 +41,15 @@ func States() []AssetState {
 		Replaced, Missing, Stolen, WrittenOff, Retired, Disposed, HandedOver}
 }
 
+// Ended tells of a state in which a tablet is not used any more, nor will be.
+func (s AssetState) Ended() bool {
+	switch s {
+	case Cancelled, Complaint, Replaced, WrittenOff, Retired, Disposed, HandedOver:
+		return true
+	}
+	return false
+}
+
 // ParseState reads a state as we write it or in the German of people's files,
 // in any case, with spaces or hyphens for underscores.
 func ParseState(word string) (AssetState, error) {

@@ -94,6 +94,9 @@ func (r *Room) DevicesInScope(ctx context.Context, q sqldb.Queryer, kind, id str
 	}
 	var parts []string
 	var args []any
+	if kind == "all" {
+		parts = append(parts, `SELECT d.id AS device_id FROM devices d`)
+	}
 	for _, l := range legs() {
 		if l.kind == kind {
 			parts = append(parts, `SELECT d.id AS device_id FROM devices d`+l.join+` WHERE `+l.column+` = ?`)

@@ -1,0 +1,106 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"ranzen/internal/schools"
+	"ranzen/internal/sqldb"
+)
+
+// silentAfter is how long a tablet may say nothing before a plan tells that it
+// will not get a change soon.
+const silentAfter = 7 * 24 * time.Hour
+
+// whoWaits finds the devices that a change concerns and that do not get it now:
+// those touched that do not speak, and those that have no enrollment to be
+// touched.
+func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weigher) error {
+	longest := 0
+	now := r.Clock.Now()
+	for part := range slices.Chunk(w.touched, chunk) {
+		known, err := r.Facts.OfDevices(ctx, tx, part)
+		if err != nil {
+			return err
+		}
+		for _, id := range part {
+			f := known[id]
+			silent := now.Sub(f.LastSeen)
+			switch {
+			case f.LostMode:
+				tally(w.waiting, "lost", f.Serial)
+			case !f.LastSeen.IsZero() && silent > silentAfter:
+				tally(w.waiting, "silent", f.Serial)
+				longest = max(longest, int(silent.Hours()/24))
+			}
+		}
+	}
+	if err := r.whoIsAway(ctx, tx, c, w); err != nil {
+		return err
+	}
+	for _, text := range []struct{ code, words string }{
+		{"silent", "%d iPads have said nothing for a week or longer, the longest for " + fmt.Sprint(longest) + " days. It reaches them when they connect again."},
+		{"lost", "%d iPads are in Lost Mode. It reaches them when that ends."},
+		{"known", "%d iPads are not enrolled yet. It reaches them when they enroll."},
+		{"enrolling", "%d iPads are enrolling just now. It reaches them when that is complete."},
+		{"held", "%d iPads wait for a decision about a second enrollment of their serial number: ranzen hold list."},
+		{"erased", "%d iPads were erased. It reaches them when they are set up again."},
+		{"unenrolled", "From %d iPads the management was removed. It reaches them when they enroll again."},
+	} {
+		if h := w.waiting[text.code]; h != nil {
+			h.Text = fmt.Sprintf(text.words, h.Devices)
+			w.plan.Waiting = append(w.plan.Waiting, *h)
+		}
+	}
+	return nil
+}
+
+// whoIsAway counts the devices without an enrollment for whom something is wished
+// after the change that was not before.
+func (r *Room) whoIsAway(ctx context.Context, tx *sqldb.Tx, c *collector, w *weigher) error {
+	away := map[string]DeviceFacts{}
+	for s := range c.scopes {
+		known, err := r.Facts.AwayIn(ctx, tx, s)
+		if err != nil {
+			return err
+		}
+		maps.Copy(away, known)
+	}
+	if len(away) == 0 || len(c.things) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(away))
+	scopes := make(map[string][]schools.Scope, len(ids))
+	for part := range slices.Chunk(ids, chunk) {
+		some, err := r.Schools.ScopesOf(ctx, tx, part)
+		if err != nil {
+			return err
+		}
+		maps.Copy(scopes, some)
+	}
+	before, err := r.wishesOf(ctx, r.DB, away, scopes, c.things)
+	if err != nil {
+		return err
+	}
+	after, err := r.wishesOf(ctx, tx, away, scopes, c.things)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		for th := range c.things {
+			old, was := before[id][th]
+			if now, is := after[id][th]; is && (!was || old.content() != now.content()) {
+				state := away[id].State
+				if state == "" {
+					state = "known"
+				}
+				tally(w.waiting, state, away[id].Serial)
+				break
+			}
+		}
+	}
+	return nil
+}
