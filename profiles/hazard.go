@@ -71,6 +71,7 @@ func (w *weigher) finish() {
 			w.plan.Hazards = append(w.plan.Hazards, *h)
 		}
 	}
+	w.plan.Hazards = append(w.plan.Hazards, w.brings.hazards()...)
 }
 
 // warnOfMany tells of a change that reaches many tablets at once.

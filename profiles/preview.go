@@ -92,6 +92,9 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 		if only, err = r.withNetworks(ctx, tx, c.things); err != nil {
 			return p, err
 		}
+		if err = r.withRivals(ctx, tx, c.things, only); err != nil {
+			return p, err
+		}
 	}
 	after, err := r.look(ctx, tx, ids, only, nil)
 	if err != nil {
@@ -105,11 +108,15 @@ func (r *Room) preview(ctx context.Context, tx *sqldb.Tx, c *collector) (Plan, e
 	if err != nil {
 		return p, err
 	}
-	has, err := r.itemsNow(ctx, tx, ids, only)
+	touched := c.things
+	if c.whole {
+		touched = nil
+	}
+	has, err := r.itemsNow(ctx, tx, ids, touched)
 	if err != nil {
 		return p, err
 	}
-	w := weigher{plan: &p, hazards: map[string]*Hazard{}, waiting: map[string]*Hazard{}, limits: map[lack]*Limit{}}
+	w := weigher{plan: &p, hazards: map[string]*Hazard{}, waiting: map[string]*Hazard{}, limits: map[lack]*Limit{}, clashes: newClasher(), brings: brought{}}
 	for _, id := range ids {
 		f, known := after.facts[id]
 		if !known || !f.Active {
@@ -203,6 +210,8 @@ type weigher struct {
 	hazards map[string]*Hazard
 	waiting map[string]*Hazard
 	limits  map[lack]*Limit
+	clashes *clasher
+	brings  brought
 	touched []string // devices
 }
 
@@ -233,6 +242,7 @@ func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[
 	if len(w.plan.Changes) > n {
 		w.touched = append(w.touched, f.DeviceID)
 		w.weighNetworks(f, before, after, c)
+		w.weighConflicts(f, before, after)
 	}
 }
 

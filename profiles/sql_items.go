@@ -72,6 +72,18 @@ func networkProfiles(ctx context.Context, q sqldb.Queryer) (ids []string, err er
 	return ids, err
 }
 
+// payloadsOf are the payload types of each profile there is, in any version.
+func payloadsOf(ctx context.Context, q sqldb.Queryer) (rows []payloadsRow, err error) {
+	err = q.Select(ctx, &rows, `SELECT DISTINCT v.profile_id, v.summary FROM profile_versions v JOIN profiles p ON p.id = v.profile_id
+		WHERE p.removed_at IS NULL ORDER BY v.profile_id, v.summary`)
+	return rows, err
+}
+
+type payloadsRow struct {
+	ProfileID string `db:"profile_id"`
+	Summary   string `db:"summary"`
+}
+
 func oneItem(ctx context.Context, tx *sqldb.Tx, enrollmentID string, th thing, generation int64) (r itemRow, found bool, err error) {
 	err = tx.Get(ctx, &r, itemSelect+` WHERE enrollment_id = ? AND item_kind = ? AND item_id = ? AND generation = ?`,
 		enrollmentID, th.Kind, th.ID, generation)

@@ -19,6 +19,13 @@ type Traits struct {
 	Needs  []catalogue.Need `json:"needs,omitempty"`     // of versions stored before there was a catalogue: few or none
 	Vars   []string         `json:"variables,omitempty"` // that stand in it, sorted
 	Digest string           `json:"digest,omitempty"`    // of the content without its PayloadUUID: the same content, the same plan
+
+	// What two profiles on one tablet may disagree about. Versions stored before it
+	// was kept have none of it, and nothing is claimed of them.
+	Restrictions settings          `json:"restrictions,omitempty"`
+	Passcode     settings          `json:"passcode,omitempty"`
+	Networks     map[string]string `json:"networks,omitempty"` // keyed digest of the payload by SSID: it holds a password
+	Singles      map[string]string `json:"singles,omitempty"`  // and by PayloadType, of those of which an iPad takes one
 }
 
 func readTraits(text string) (f Traits, err error) {
@@ -43,6 +50,9 @@ func (r *Room) traits(doc map[string]any) (string, error) {
 		return "", err
 	}
 	f.Digest = r.Vault.Digest("profiles.digest", content)
+	if err := r.rivalTraits(&f, doc); err != nil {
+		return "", err
+	}
 	text, err := json.Marshal(f)
 	if err != nil {
 		return "", fmt.Errorf("write the traits of a profile: %w", err)
