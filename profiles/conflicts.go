@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -41,6 +43,12 @@ type Disagreeing struct {
 	Value   json.RawMessage `json:"value" doc:"What it says; null for a whole payload, which may hold a secret"`
 
 	is string // of a whole payload, by which they are told apart
+}
+
+// Cursor names a conflict in a list; it is the same from one call to the next.
+func (c Conflict) Cursor() string {
+	sum := sha256.Sum256([]byte(c.id))
+	return hex.EncodeToString(sum[:12])
 }
 
 // about is what a conflict may be about.
@@ -270,7 +278,7 @@ func (b brought) hazards() []Hazard {
 			}
 			text = fmt.Sprintf("%s disagree on %d keys: %s. %s", g.one.names(), len(keys), spoken(set(keys)), say)
 		}
-		out = append(out, Hazard{Code: "conflict", Devices: g.devices, Serials: g.serials, Text: fmt.Sprintf("On %d iPads %s", g.devices, text)})
+		out = append(out, Hazard{Code: "conflict", Devices: g.devices, Serials: g.serials, Text: fmt.Sprintf("On %d iPads: %s", g.devices, text)})
 	}
 	if n := len(list) - maxBrought; n > 0 {
 		out[maxBrought-1].Text += fmt.Sprintf(" And %d more conflicts; ranzen conflicts shows them once it is done.", n)

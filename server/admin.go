@@ -69,6 +69,7 @@ func routed(route string, next http.Handler) http.Handler {
 func (s *Server) operations(api huma.API) {
 	s.apiDevices(api)
 	s.apiWhy(api)
+	s.apiConflicts(api)
 	s.apiLinks(api)
 	s.apiProfiles(api)
 	s.apiGroups(api)

@@ -33,7 +33,11 @@ func (s *Server) apiWhy(api huma.API) {
 				if err != nil {
 					return err
 				}
-				out, err = s.views.Why(ctx, q, id, in.What, in.Lang, scopes[id], called)
+				clashes, err := s.Profiles.ConflictsOn(ctx, q, id)
+				if err != nil {
+					return err
+				}
+				out, err = s.views.Why(ctx, q, id, in.What, in.Lang, scopes[id], called, clashesOf(clashes))
 				return err
 			})
 			return out, err

@@ -191,6 +191,11 @@ func (w *town) wishes(code string) {
 	up := strings.ToUpper(code)
 	w.made("/assignments", fmt.Sprintf(`{"tenant":%q,"names":[%q],"to":"site:%sSIT"}`, code, "Wi-Fi "+code, up), "")
 	w.made("/assignments", fmt.Sprintf(`{"names":["Shared Wi-Fi"],"to":"tenant:%s"}`, code), "")
+	for i, camera := range []bool{true, false} { // they disagree
+		name := fmt.Sprintf("Rules %s %d", code, i)
+		w.made("/profiles/restrictions", fmt.Sprintf(`{"tenant":%q,"name":%q,"restrictions":{"allowCamera":%v}}`, code, name, camera), "name")
+		w.made("/assignments", fmt.Sprintf(`{"tenant":%q,"names":[%q],"to":"tenant:%s"}`, code, name, code), "")
+	}
 	err := w.DB.Do(w.Context(), func(tx *sqldb.Tx) error {
 		return w.Audit.Append(w.Context(), tx, audit.Event{Actor: "device:" + audit.Actor(code+"-device"), Action: "device.test", Subject: "device:" + code + "-device", Detail: map[string]any{"note": code}})
 	})

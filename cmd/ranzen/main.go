@@ -109,6 +109,7 @@ type cli struct {
 	Variable    VariableCmd    `cmd:"" help:"What stands in profiles, other for each tenant or device."`
 	Rollout     RolloutCmd     `cmd:"" help:"Changes that reach devices ring by ring."`
 	Removal     RemovalCmd     `cmd:"" help:"Apps that stay until somebody confirms that their data is lost."`
+	Conflicts   ConflictsCmd   `cmd:"" help:"What profiles on the same devices disagree about, and what holds there."`
 	Tenant      TenantCmd      `cmd:"" help:"Tenants: whose devices are."`
 	School      SchoolCmd      `cmd:"" help:"Schools."`
 	Site        SiteCmd        `cmd:"" help:"Sites of schools."`

@@ -68,7 +68,7 @@ func TestPain24AfterAnEraseNothingOfTheEarlierLifeIsShownAsPresent(t *testing.T)
 			if err != nil || len(list) != life.fits {
 				t.Errorf("%s: %d devices fit %s: %v", life.state, len(list), life.filter, err)
 			}
-			w, err := r.Why(ctx, db, "d1", "WLAN", "en", []schools.Scope{}, nil)
+			w, err := r.Why(ctx, db, "d1", "WLAN", "en", []schools.Scope{}, nil, nil)
 			if err != nil || w.Items[0].State != life.first {
 				t.Errorf("%s: why says %+v %v", life.state, w, err)
 			}

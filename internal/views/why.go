@@ -30,6 +30,8 @@ type Why struct {
 	NextStep string     `json:"next_step" doc:"The one safest thing to do; empty: nothing"`
 	Limits   []WhyLimit `json:"limits" doc:"What of a profile does nothing on this device"`
 	Text     string     `json:"text" doc:"All of it in plain language"`
+
+	Conflicts []WhyConflict `json:"conflicts" doc:"What it and other profiles on the device disagree about"`
 }
 
 // Because is one assignment.
@@ -114,13 +116,15 @@ type whyCase struct {
 	name    string
 	version int64
 	needs   []catalogue.Need // of the published version
+	clashes []Clash          // of all that is wished of the device
 }
 
 // Why tells of one profile or app, or with what "" of all that are wished of a
 // device or on it: why it is there, is not, or waits. in are the scopes that the
-// device is in, called their names; lang is "de" or "en". It costs the same few
-// statements whatever the size of the fleet.
-func (r *Room) Why(ctx context.Context, q sqldb.Queryer, deviceID, what, lang string, in []schools.Scope, called map[schools.Scope]schools.Called) (WhyDevice, error) {
+// device is in, called their names; clashes what is wished of it disagrees about;
+// lang is "de" or "en". It costs the same few statements whatever the size of the
+// fleet.
+func (r *Room) Why(ctx context.Context, q sqldb.Queryer, deviceID, what, lang string, in []schools.Scope, called map[schools.Scope]schools.Called, clashes []Clash) (WhyDevice, error) {
 	d, err := r.detail(ctx, q, deviceID)
 	if err != nil {
 		return WhyDevice{}, err
@@ -132,6 +136,7 @@ func (r *Room) Why(ctx context.Context, q sqldb.Queryer, deviceID, what, lang st
 	out := WhyDevice{Device: d.Serial, State: d.State, LastSeen: d.LastSeen, Items: []Why{}}
 	now := r.clk.Now()
 	for _, c := range cases {
+		c.clashes = clashes
 		out.Items = append(out.Items, c.why(now, lang))
 	}
 	return out, nil
@@ -269,11 +274,12 @@ func (c *whyCase) why(now time.Time, lang string) Why {
 		w.Code, w.WaitsFor = waits.Code, in(text{waits.TextDE, waits.TextEN})
 	}
 	w.NextStep = in(next)
-	w.Limits = c.limits(w.State, lang)
+	w.Limits, w.Conflicts = c.limits(w.State, lang), c.conflicts(lang)
 	said := []string{in(c.reason(w.State)), w.WaitsFor, w.NextStep}
 	for _, l := range w.Limits {
 		said = append(said, l.Text)
 	}
+	said = append(said, sentences(w.Conflicts, lang)...)
 	w.Text = strings.TrimSpace(strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), " "))
 	return w
 }

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,22 @@ func TestWhySaysWhatAnItemWaitsForInBothLanguages(t *testing.T) {
 			no := false
 			c.row, c.device.Supervised, c.needs = item("installed", "", true), &no, []catalogue.Need{{Path: "com.apple.applicationaccess", Keys: []string{"a"}, Supervised: true}}
 		}, "installed", "", "nicht betreut ist: a.", "not supervised: a.", true},
+		{"there, and another disagrees", func(c *whyCase) {
+			c.row = item("installed", "", true)
+			c.clashes = []Clash{{Code: "restriction", Key: "allowCamera", Items: []Clashing{{"p", "WLAN"}, {"q", "Exam"}}, Effective: json.RawMessage("false")}}
+		}, "installed", "", "Es widerspricht Exam bei allowCamera: auf dem iPad gilt false.", "It disagrees with Exam on allowCamera: on the iPad false holds.", true},
+		{"there, and another has a list that disagrees", func(c *whyCase) {
+			c.row = item("installed", "", true)
+			c.clashes = []Clash{{Code: "restriction", Key: "blockedAppBundleIDs", Items: []Clashing{{"p", "WLAN"}, {"q", "Exam"}}, Effective: json.RawMessage(`["a","b","c","d"]`)}}
+		}, "installed", "", "gilt a, b, c und 1 weitere.", "the iPad a, b, c and 1 more holds.", true},
+		{"there, and another knows the network otherwise", func(c *whyCase) {
+			c.row = item("installed", "", true)
+			c.clashes = []Clash{{Code: "wifi-same-ssid", Key: "Schule", Items: []Clashing{{"p", "WLAN"}, {"q", "Exam"}}, Undefined: true}}
+		}, "installed", "", "bei dem WLAN Schule. Was gilt, sagt Apple nicht", "on the Wi-Fi network Schule. Apple does not say which holds", true},
+		{"there, and others disagree", func(c *whyCase) {
+			c.row = item("installed", "", true)
+			c.clashes = []Clash{{Code: "single-payload", Key: "com.apple.app.lock", Items: []Clashing{{"x", "X"}, {"q", "Exam"}}, Undefined: true}}
+		}, "installed", "", "ist da, gewünscht für class:SAT/3b/2026/27 (Zuweisung vom 03.09.2026 durch user:anna).", "is there", true},
 		{"draft", func(c *whyCase) { c.version = 0 }, "draft", "draft", "Entwurf", "draft", false},
 		{"push refused", func(c *whyCase) { c.device.Push = &Push{State: "refused", LastError: "Unregistered"} }, "pending", "push-refused", "Unregistered", "Unregistered", false},
 		{"its ring is closed", func(c *whyCase) { c.held = &whyRollout{ID: "R", Ring: 2, Open: 0, State: "running"} }, "pending", "rollout", "ist im Ring 2, offen ist Ring 0", "is in ring 2, and ring 0 is open", false},
@@ -153,13 +170,13 @@ func TestWhyReadsWhatIsWishedPlannedSentAndSeen(t *testing.T) {
 		}
 		r := New(db, clock.At(noon.Add(time.Hour)))
 		in := []schools.Scope{{Kind: "tenant", ID: "tenant-1"}}
-		w, err := r.Why(ctx, db, "d1", "", "en", in, nil)
+		w, err := r.Why(ctx, db, "d1", "", "en", in, nil, nil)
 		if err != nil || len(w.Items) != 1 || w.Items[0].Item != "WLAN" || w.Items[0].Code != "not-now" || w.Items[0].Because[0].Assignment != "a1" {
 			t.Errorf("all: %+v %v", w, err)
 		} else if l := w.Items[0].Limits; len(l) != 1 || l[0].Code != "too-old" || l[0].Keys[0] != "young" {
 			t.Errorf("limits: %+v", l)
 		}
-		if w, err = r.Why(ctx, db, "d1", "Other", "en", in, nil); err != nil || len(w.Items) != 1 || w.Items[0].State != "not_assigned" {
+		if w, err = r.Why(ctx, db, "d1", "Other", "en", in, nil, nil); err != nil || len(w.Items) != 1 || w.Items[0].State != "not_assigned" {
 			t.Errorf("what another class has: %+v %v", w, err)
 		}
 		err = db.Do(ctx, func(tx *sqldb.Tx) error {
@@ -172,11 +189,11 @@ func TestWhyReadsWhatIsWishedPlannedSentAndSeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w, err = r.Why(ctx, db, "d1", "WLAN", "en", in, nil); err != nil || w.Items[0].Code != "rollout" {
+		if w, err = r.Why(ctx, db, "d1", "WLAN", "en", in, nil, nil); err != nil || w.Items[0].Code != "rollout" {
 			t.Errorf("a ring that is closed: %+v %v", w, err)
 		}
 		for _, name := range []string{"nonsense", "Theirs"} {
-			if _, err := r.Why(ctx, db, "d1", name, "en", in, nil); fault.CodeOf(err) != "item.unknown" {
+			if _, err := r.Why(ctx, db, "d1", name, "en", in, nil, nil); fault.CodeOf(err) != "item.unknown" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
