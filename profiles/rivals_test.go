@@ -202,7 +202,7 @@ func BenchmarkConflicts(b *testing.B) {
 				sqldbtest.EachB(b, func(b *testing.B, db *sqldb.DB) {
 					w := newWorld(b, db)
 					w.enrolled(fleet)
-					w.restrict("base", map[string]any{"allowCamera": !clash, "allowSafari": true})
+					w.restrict("base", map[string]any{"allowCamera": clash, "allowSafari": true})
 					w.restrict("exam", map[string]any{"allowCamera": false})
 					w.addWiFi("wlan", "Schule")
 					w.assign(all, "base", "exam", "wlan")
