@@ -11,14 +11,19 @@ import (
 	"ranzen/internal/sqldb"
 )
 
-// App is an app of the App Store.
+// App is an app of the App Store, or an in-house one, whose .ipa is here.
 type App struct {
 	ID, Name string
 	TenantID string // whose it is; "": the provider's, for all tenants
-	AdamID   string // the number in its App Store address
+	AdamID   string // the number in its App Store address; "": it is in-house
 	BundleID string
 	// HoldsData says that removing it loses what a child made with it.
 	HoldsData bool
+	Version   int64 // of an in-house app, the one tablets should have, counted from 1; 1 of others
+
+	IPA    IPA    // of that version; empty for others
+	SHA256 string // of its .ipa, in hex
+	Size   int64  // in bytes
 }
 
 var (
@@ -48,7 +53,7 @@ func (r *Room) AddApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a App) 
 	if same > 0 {
 		return App{}, knownApp(name, a.BundleID)
 	}
-	a = App{ID: sqldb.NewID(), Name: name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData}
+	a = App{ID: sqldb.NewID(), Name: name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData, Version: 1}
 	if err := insertApp(ctx, tx, a, r.Clock.Now()); err != nil {
 		if sqldb.IsUnique(err) {
 			return App{}, knownApp(name, a.BundleID)
@@ -69,8 +74,16 @@ func (r *Room) Apps(ctx context.Context, q sqldb.Queryer, tenantID string) ([]Ap
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
 	out := make([]App, 0, len(rows))
-	for _, a := range rows {
-		out = append(out, a.app())
+	versions, err := currentVersions(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read the versions of apps: %w", err)
+	}
+	for _, row := range rows {
+		a := row.app()
+		if v, has := versions[a.ID]; has {
+			a.IPA, a.SHA256, a.Size = v.ipa(a.BundleID), v.SHA256, v.Size
+		}
+		out = append(out, a)
 	}
 	return out, nil
 }
@@ -117,6 +130,9 @@ func (r *Room) RemoveApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tena
 	}
 	if err := removeRow(ctx, tx, "apps", a.ID, r.Clock.Now()); err != nil {
 		return err
+	}
+	if err := releaseFiles(ctx, tx, a.ID, r.Clock.Now()); err != nil {
+		return fmt.Errorf("release the files of an app: %w", err)
 	}
 	return r.record(ctx, tx, by, "app.remove", "app:"+a.ID, map[string]any{"name": name})
 }

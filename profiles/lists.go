@@ -120,14 +120,20 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 	}
 }
 
-// observed writes the rows, keeps the list and has the tablet planned.
-func (r *Room) observed(ctx context.Context, tx *sqldb.Tx, c commands.Command, rows []itemRow, seen any, now time.Time) error {
+// observedBut writes the rows and keeps the list, where another list of the same
+// session has more to say of them.
+func (r *Room) observedBut(ctx context.Context, tx *sqldb.Tx, c commands.Command, rows []itemRow, seen any, now time.Time) error {
 	if len(rows) > 0 {
 		if err := upsertItems(ctx, tx, rows); err != nil {
 			return fmt.Errorf("write items: %w", err)
 		}
 	}
-	if err := r.keepList(ctx, tx, c, seen, now); err != nil {
+	return r.keepList(ctx, tx, c, seen, now)
+}
+
+// observed writes the rows, keeps the list and has the tablet planned.
+func (r *Room) observed(ctx context.Context, tx *sqldb.Tx, c commands.Command, rows []itemRow, seen any, now time.Time) error {
+	if err := r.observedBut(ctx, tx, c, rows, seen, now); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -169,6 +175,9 @@ func (r *Room) acceptedApp(ctx context.Context, tx *sqldb.Tx, c commands.Command
 		return fmt.Errorf("read app %s: %w", row.ItemID, err)
 	}
 	if said.Identifier != "" && said.Identifier != a.BundleID {
+		if a.inHouse() {
+			return r.fail(ctx, tx, row, blocked, fmt.Sprintf("The iPad found another app in the file: %s, not %s.", mdm.Clean(said.Identifier), a.BundleID), res.At)
+		}
 		return r.fail(ctx, tx, row, blocked, fmt.Sprintf("In the App Store the number %s is the app %s, not %s. Add the app again with the right identifier.",
 			a.AdamID, mdm.Clean(said.Identifier), a.BundleID), res.At)
 	}
@@ -244,13 +253,19 @@ func (r *Room) listedManaged(ctx context.Context, tx *sqldb.Tx, c commands.Comma
 	if err != nil {
 		return fmt.Errorf("read apps: %w", err)
 	}
-	bundle := map[string]string{}
+	bundle, house := map[string]string{}, map[string]bool{}
 	for _, a := range apps {
-		bundle[a.ID] = a.BundleID
+		bundle[a.ID], house[a.ID] = a.BundleID, a.inHouse()
 	}
 	var again time.Duration
+	unproven := false
 	for i := range rows {
 		a, listed := list[bundle[rows[i].ItemID]]
+		if a.Status == "Managed" && house[rows[i].ItemID] {
+			// Which version is there the list of installed apps says.
+			unproven = unproven || rows[i].State != installed
+			continue
+		}
 		if wait := observeApp(&rows[i], a.Status, listed, res.At); wait > 0 && (again == 0 || wait < again) {
 			again = wait
 		}
@@ -259,6 +274,12 @@ func (r *Room) listedManaged(ctx context.Context, tx *sqldb.Tx, c commands.Comma
 		if err := r.ask(ctx, tx, c, listManaged, res.At.Add(again)); err != nil {
 			return err
 		}
+	}
+	if unproven {
+		if err := r.ask(ctx, tx, c, listInstalled, res.At); err != nil {
+			return err
+		}
+		return r.observedBut(ctx, tx, c, rows, seen, res.At)
 	}
 	return r.observed(ctx, tx, c, rows, seen, res.At)
 }
@@ -280,16 +301,7 @@ func observeApp(row *itemRow, status string, listed bool, now time.Time) time.Du
 		}
 		row.Observed, row.ObservedAt, row.UpdatedAt, row.State = nil, sqldb.At(now), sqldb.At(now), acknowledged
 		row.Reason = "The iPad is at it: " + status + "."
-		since := now.Sub(row.AckAt.Time)
-		switch {
-		case since < 20*time.Second:
-			return 2 * time.Second
-		case since < 2*time.Minute:
-			return 15 * time.Second
-		case since < 15*time.Minute:
-			return time.Minute
-		}
-		return 15 * time.Minute
+		return askAgain(now.Sub(row.AckAt.Time))
 	case "UserRejected", "UpdateRejected", "ManagementRejected", "Failed":
 		if row.Desired == nil {
 			observe(row, nil, now)
@@ -314,6 +326,23 @@ func observeApp(row *itemRow, status string, listed bool, now time.Time) time.Du
 	return 0
 }
 
+// askAgain is how long to wait before asking a tablet that is at it since then.
+func askAgain(since time.Duration) time.Duration {
+	switch {
+	case since < 20*time.Second:
+		return 2 * time.Second
+	case since < 2*time.Minute:
+		return 15 * time.Second
+	case since < patience:
+		return time.Minute
+	}
+	return 15 * time.Minute
+}
+
+// patience is how long a tablet may show the version before after it was told of
+// the next, until that counts as a failure.
+const patience = 15 * time.Minute
+
 // listedInstalled keeps the versions of the apps that are there.
 func (r *Room) listedInstalled(ctx context.Context, tx *sqldb.Tx, c commands.Command, res commands.Result) error {
 	if res.Status != acked {
@@ -331,5 +360,9 @@ func (r *Room) listedInstalled(ctx context.Context, tx *sqldb.Tx, c commands.Com
 		}
 		seen = append(seen, seenApp{BundleID: mdm.Clean(a.Identifier), Version: mdm.Clean(v)})
 	}
-	return r.keepList(ctx, tx, c, seen, res.At)
+	rows, err := r.provenVersions(ctx, tx, c, list, res.At)
+	if err != nil {
+		return err
+	}
+	return r.observed(ctx, tx, c, rows, seen, res.At)
 }

@@ -161,7 +161,8 @@ func (r *Room) leaving(ctx context.Context, tx *sqldb.Tx, c commands.Command) (i
 	return row, r.save(ctx, tx, row)
 }
 
-// renderApp asks for an app of the App Store, licensed to the device.
+// renderApp asks for an app of the App Store, licensed to the device, or for the
+// version of an in-house app that is wished now.
 // Source: Apple, Device Management, "InstallApplication".
 func (r *Room) renderApp(ctx context.Context, tx *sqldb.Tx, c commands.Command) (map[string]any, error) {
 	row, err := r.hand(ctx, tx, c)
@@ -174,6 +175,14 @@ func (r *Room) renderApp(ctx context.Context, tx *sqldb.Tx, c commands.Command) 
 	a, err := appByID(ctx, tx, row.ItemID)
 	if err != nil {
 		return nil, fmt.Errorf("read app %s: %w", row.ItemID, err)
+	}
+	if a.inHouse() {
+		body := map[string]any{
+			"ManifestURL":           r.fileURL(a.ID, *row.Desired, "manifest.plist"),
+			"ManagementFlags":       1,
+			"ChangeManagementState": "Managed",
+		}
+		return body, r.sending(ctx, tx, row, *row.Desired)
 	}
 	adam, err := strconv.ParseInt(a.AdamID, 10, 64)
 	if err != nil {

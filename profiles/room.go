@@ -53,6 +53,8 @@ type Deps struct {
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Facts   Facts
+	// PublicURL is where tablets reach the server: https://mdm.school.example.
+	PublicURL string
 }
 
 // Room is the wishes and their fulfilment. It is safe for many goroutines.

@@ -172,17 +172,23 @@ type appRow struct {
 	AdamID    string `db:"adam_id"`
 	BundleID  string `db:"bundle_id"`
 	HoldsData bool   `db:"holds_data"`
+	Version   int64  `db:"version"`
 }
 
-func (a appRow) app() App { return App{a.ID, a.Name, a.TenantID, a.AdamID, a.BundleID, a.HoldsData} }
+func (a appRow) app() App {
+	return App{ID: a.ID, Name: a.Name, TenantID: a.TenantID, AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData, Version: a.Version}
+}
+
+// inHouse tells an app whose .ipa is here from one of the App Store.
+func (a appRow) inHouse() bool { return a.AdamID == "" }
 
 func allApps(ctx context.Context, q sqldb.Queryer, tenantID string) (rows []appRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT t.id, t.tenant_id, t.name, t.adam_id, t.bundle_id, t.holds_data FROM apps t WHERE t.removed_at IS NULL AND `+visible+` ORDER BY t.name, t.id`, tenantID, tenantID)
+	err = q.Select(ctx, &rows, `SELECT t.id, t.tenant_id, t.name, t.adam_id, t.bundle_id, t.holds_data, t.version FROM apps t WHERE t.removed_at IS NULL AND `+visible+` ORDER BY t.name, t.id`, tenantID, tenantID)
 	return rows, err
 }
 
 func appByID(ctx context.Context, q sqldb.Queryer, id string) (a appRow, err error) {
-	err = q.Get(ctx, &a, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data FROM apps WHERE id = ?`, id)
+	err = q.Get(ctx, &a, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data, version FROM apps WHERE id = ?`, id)
 	return a, err
 }
 

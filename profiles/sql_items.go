@@ -149,10 +149,11 @@ type wishRow struct {
 }
 
 const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenant_id, '') AS tenant_id, a.scope_kind, a.scope_id, a.exclude,
-		COALESCE(p.identifier, x.bundle_id, '') AS place, COALESCE(p.version, 1) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
+		COALESCE(p.identifier, x.bundle_id, '') AS place, COALESCE(p.version, x.version, 1) AS version, COALESCE(p.name, x.name, '') AS name, COALESCE(v.traits, av.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 	LEFT JOIN profile_versions v ON v.profile_id = p.id AND v.version = p.version
-	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
+	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id
+	LEFT JOIN app_versions av ON av.app_id = x.id AND av.version = x.version`
 
 // placesOf are the places of some items.
 func placesOf(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]string, error) {
@@ -285,7 +286,7 @@ func appsByID(ctx context.Context, q sqldb.Queryer, ids []string) (rows []appRow
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = q.Select(ctx, &rows, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data FROM apps WHERE id IN (?)`, ids)
+	err = q.Select(ctx, &rows, `SELECT id, tenant_id, name, adam_id, bundle_id, holds_data, version FROM apps WHERE id IN (?)`, ids)
 	return rows, err
 }
 

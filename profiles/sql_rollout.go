@@ -120,12 +120,13 @@ type closedRow struct {
 // closedOf are what roll-outs keep as it was on some tablets.
 func closedOf(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (rows []closedRow, err error) {
 	err = q.Select(ctx, &rows, `SELECT d.enrollment_id, d.item_kind, d.item_id, d.before, COALESCE(p.name, x.name, '') AS name,
-			COALESCE(p.tenant_id, x.tenant_id, '') AS owner, COALESCE(v.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data,
+			COALESCE(p.tenant_id, x.tenant_id, '') AS owner, COALESCE(v.traits, av.traits, '') AS traits, COALESCE(x.holds_data, FALSE) AS holds_data,
 			COALESCE(p.identifier, x.bundle_id, '') AS place
 		FROM rollout_devices d JOIN rollouts o ON o.id = d.rollout_id
 		LEFT JOIN profiles p ON d.item_kind = 'profile' AND p.id = d.item_id
 		LEFT JOIN profile_versions v ON v.profile_id = p.id AND v.version = d.before
 		LEFT JOIN apps x ON d.item_kind = 'app' AND x.id = d.item_id
+		LEFT JOIN app_versions av ON av.app_id = x.id AND av.version = d.before
 		WHERE d.enrollment_id IN (?) AND d.ring > o.ring`, enrollmentIDs)
 	return rows, err
 }

@@ -86,7 +86,7 @@ func newWorld(t testing.TB, db *sqldb.DB) *world {
 		Marker: enroll.MarkerFunc(func(ctx context.Context, tx *sqldb.Tx, ids ...string) error { return w.room.Mark(ctx, tx, ids...) }),
 	})
 	w.must(err)
-	w.room = profiles.New(profiles.Deps{DB: db, Clock: w.clk, Vault: vault, Certs: ca, Queue: w.queue, Schools: w.schools, Audit: trail, Log: log, Facts: facts{er}})
+	w.room = profiles.New(profiles.Deps{DB: db, Clock: w.clk, Vault: vault, Certs: ca, Queue: w.queue, Schools: w.schools, Audit: trail, Log: log, Facts: facts{er}, PublicURL: "https://mdm.example.org"})
 	w.queue.Handle(er.Specs()...)
 	w.queue.Handle(w.room.Specs()...)
 	return w

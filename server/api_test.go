@@ -93,7 +93,7 @@ func newHouse(t testing.TB, db *sqldb.DB) *house {
 		Marker: enroll.MarkerFunc(func(ctx context.Context, tx *sqldb.Tx, ids ...string) error { return wishes.Mark(ctx, tx, ids...) }),
 	})
 	must(err)
-	wishes = profiles.New(profiles.Deps{DB: db, Clock: clk, Vault: vault, Certs: ca, Queue: queue, Schools: devices, Audit: trail, Log: log, Facts: facts{er}})
+	wishes = profiles.New(profiles.Deps{DB: db, Clock: clk, Vault: vault, Certs: ca, Queue: queue, Schools: devices, Audit: trail, Log: log, Facts: facts{er}, PublicURL: "https://mdm.example.org"})
 	queue.Handle(er.Specs()...)
 	queue.Handle(wishes.Specs()...)
 	h := &house{TB: t, Server: server.New(server.Deps{

@@ -88,7 +88,7 @@ func (h *house) furnish(ctx context.Context, clk clock.Clock, cfg Config, vault 
 	}
 	h.profiles = profiles.New(profiles.Deps{
 		DB: h.db, Clock: clk, Vault: vault, Certs: h.certs, Queue: h.queue, Schools: devices, Audit: trail, Log: log,
-		Facts: facts{h.enroll},
+		Facts: facts{h.enroll}, PublicURL: cfg.URL,
 	})
 	h.queue.Handle(h.enroll.Specs()...)
 	h.queue.Handle(h.profiles.Specs()...)

@@ -38,7 +38,7 @@ func owners() map[string]string {
 		"certs":             "ca_keys certificates challenges crl refusals push_certificates ade_tokens",
 		"internal/commands": "commands answers push_targets",
 		"enroll":            "links enrollments contacts inventory locations ade_sync ade_devices ade_profiles ade_profile_uuids ade_wishes ade_visits holds",
-		"profiles":          "profiles profile_versions apps assignments marks device_items observations secrets variables rollouts rollout_devices",
+		"profiles":          "profiles profile_versions apps assignments marks device_items observations secrets variables rollouts rollout_devices app_versions app_uploads app_chunks",
 		"server":            "idempotency leases",
 	} {
 		for table := range strings.FieldsSeq(tables) {

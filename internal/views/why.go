@@ -96,7 +96,7 @@ type whyWish struct {
 	At        sqldb.Time `db:"created_at"`
 }
 
-const whyWishes = `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, COALESCE(p.version, 1) AS version,
+const whyWishes = `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, COALESCE(p.version, x.version, 1) AS version,
 		COALESCE(p.tenant_id, x.tenant_id, '') AS owner, a.scope_kind, a.scope_id, a.exclude, a.created_by, a.created_at
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
 	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id
