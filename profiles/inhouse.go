@@ -422,7 +422,7 @@ func (r *Room) provenVersions(ctx context.Context, tx *sqldb.Tx, c commands.Comm
 // and shows another, or none; 0: no more.
 func (r itemRow) arriving(observed *int64, now time.Time) time.Duration {
 	since := now.Sub(r.AckAt.Time)
-	if r.Desired == nil || r.State != acknowledged || observed != nil && *observed == *r.Desired || since >= patience {
+	if r.Desired == nil || r.State != acknowledged || observed != nil && *observed == *r.Desired || since >= showsWithin {
 		return 0
 	}
 	return askAgain(since)

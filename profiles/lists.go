@@ -333,15 +333,15 @@ func askAgain(since time.Duration) time.Duration {
 		return 2 * time.Second
 	case since < 2*time.Minute:
 		return 15 * time.Second
-	case since < patience:
+	case since < showsWithin:
 		return time.Minute
 	}
 	return 15 * time.Minute
 }
 
-// patience is how long a tablet may show the version before after it was told of
+// showsWithin is how long a tablet may show the version before after it was told of
 // the next, until that counts as a failure.
-const patience = 15 * time.Minute
+const showsWithin = 15 * time.Minute
 
 // listedInstalled keeps the versions of the apps that are there.
 func (r *Room) listedInstalled(ctx context.Context, tx *sqldb.Tx, c commands.Command, res commands.Result) error {
