@@ -130,13 +130,26 @@ type app struct {
 	ID        string `json:"id"`
 	Tenant    string `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
 	Name      string `json:"name"`
-	AdamID    string `json:"adam_id"`
+	Source    string `json:"source" enum:"app-store,in-house"`
+	AdamID    string `json:"adam_id" doc:"Empty: it is in-house"`
 	BundleID  string `json:"bundle_id"`
 	HoldsData bool   `json:"holds_data" doc:"Removing it loses what was made with it: a person must confirm that"`
+
+	Version       int64  `json:"version" doc:"Of an in-house app, the one devices should have, counted from 1; 1 of others"`
+	ShortVersion  string `json:"short_version,omitempty" doc:"CFBundleShortVersionString of an in-house app"`
+	BundleVersion string `json:"bundle_version,omitempty" doc:"CFBundleVersion of an in-house app"`
+	MinimumOS     string `json:"minimum_os,omitempty"`
+	SHA256        string `json:"sha256,omitempty" doc:"Of its .ipa, hex"`
+	Size          int64  `json:"size,omitempty" doc:"Bytes"`
 }
 
 func appOf(a profiles.App, codes map[string]string) app {
-	return app{a.ID, codes[a.TenantID], a.Name, a.AdamID, a.BundleID, a.HoldsData}
+	out := app{ID: a.ID, Tenant: codes[a.TenantID], Name: a.Name, Source: "app-store", AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData, Version: a.Version}
+	if a.AdamID == "" {
+		out.Source, out.ShortVersion, out.BundleVersion, out.MinimumOS = "in-house", a.IPA.ShortVersion, a.IPA.BundleVersion, a.IPA.MinimumOS
+		out.SHA256, out.Size = a.SHA256, a.Size
+	}
+	return out
 }
 
 func (s *Server) apiApps(api huma.API) {
@@ -168,6 +181,7 @@ func (s *Server) apiApps(api huma.API) {
 			a, err := s.Profiles.AddApp(ctx, tx, by, profiles.App{Name: in.Body.Name, TenantID: tenant, AdamID: in.Body.AdamID, BundleID: in.Body.BundleID, HoldsData: in.Body.HoldsData})
 			return appOf(a, codes), err
 		})
+	s.apiInHouse(api)
 	type one struct {
 		App named `path:"app" doc:"The app's name"`
 		OfTenant

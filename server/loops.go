@@ -35,6 +35,7 @@ func (s *Server) loops() []loop {
 		{adeSync, 5 * time.Second, true, s.Enroll.SyncADE},
 		{adeAssign, 5 * time.Second, true, s.Enroll.AssignADE},
 		{"certificates", time.Hour, true, s.Certs.Sweep},
+		{"uploads", 10 * time.Minute, true, s.Profiles.SweepUploads},
 		{"visits", time.Hour, true, s.Enroll.ForgetVisits},
 		{"answers", 10 * time.Minute, true, s.forgetAnswers},
 	}

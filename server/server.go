@@ -64,7 +64,7 @@ func New(d Deps) *Server {
 	s.metrics = s.newMetrics()
 	s.boards = newBoards(s.views.Board, d.Log)
 	s.devices = device.New(device.Deps{
-		DB: d.DB, Clock: d.Clock, Log: d.Log, Certs: d.Certs, Queue: d.Queue, Enroll: d.Enroll,
+		DB: d.DB, Clock: d.Clock, Log: d.Log, Certs: d.Certs, Queue: d.Queue, Enroll: d.Enroll, Profiles: d.Profiles,
 		PublicURL: d.Config.PublicURL, Organization: d.Config.Organization,
 		TrustedProxies: d.Config.TrustedProxies, CertHeader: d.Config.CertHeader,
 		Observe: s.metrics.observe,

@@ -8,7 +8,7 @@ import (
 
 // AppCmd groups the apps.
 type AppCmd struct {
-	Add    AppAddCmd    `cmd:"" help:"Make an app of the App Store known."`
+	Add    AppAddCmd    `cmd:"" help:"Make an app of the App Store known, or take an in-house app in."`
 	List   AppListCmd   `cmd:"" help:"List the apps."`
 	Remove AppRemoveCmd `cmd:"" help:"Remove an app that is assigned to nobody."`
 }
@@ -18,6 +18,21 @@ type appDoc struct {
 	Name     string `json:"name"`
 	AdamID   string `json:"adam_id"`
 	BundleID string `json:"bundle_id"`
+	Source   string `json:"source"`
+	Version  int64  `json:"version"`
+	Short    string `json:"short_version"`
+	Bundle   string `json:"bundle_version"`
+}
+
+// shown is an in-house app's version as people read it.
+func (a appDoc) shown() string {
+	switch {
+	case a.Source != "in-house":
+		return ""
+	case a.Short == "":
+		return a.Bundle
+	}
+	return a.Short + " (" + a.Bundle + ")"
 }
 
 // AppAddCmd is `ranzen app add`.
@@ -25,13 +40,22 @@ type AppAddCmd struct {
 	Remote
 	ForTenant
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
-	AdamID    string `required:"" placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
-	BundleID  string `required:"" placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
+	AdamID    string `placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
+	BundleID  string `placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
+	IPA       string `name:"ipa" placeholder:"FILE" help:"The .ipa of an in-house app. The same name again is a new version."`
 	HoldsData bool   `help:"It keeps what children make with it only on the iPad: it is never removed without ranzen removal confirm."`
 }
 
 // Run adds the app.
 func (c *AppAddCmd) Run(ctx context.Context, e env) error {
+	switch store := c.AdamID != "" || c.BundleID != ""; {
+	case c.IPA != "" && store:
+		return usagef("Say --ipa FILE for an in-house app, or --adam-id and --bundle-id for one of the App Store, not both.")
+	case c.IPA != "":
+		return c.inHouse(ctx, e)
+	case c.AdamID == "" || c.BundleID == "":
+		return usagef("Which app? Say --adam-id ID and --bundle-id B for one of the App Store, or --ipa FILE for an in-house app.")
+	}
 	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID, "holds_data": c.HoldsData}
 	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", c.into(body), nil) },
 		func(api *client) {
@@ -52,9 +76,9 @@ func (c *AppListCmd) Run(ctx context.Context, e env) error {
 		list, _, err = listing[appDoc](ctx, api, "/apps", c.query(), 0)
 		return err
 	}, func(api *client) {
-		t := newTable("NAME", "TENANT", "ADAM ID", "BUNDLE ID")
+		t := newTable("NAME", "TENANT", "SOURCE", "VERSION", "ADAM ID", "BUNDLE ID")
 		for _, a := range list {
-			t.add(a.Name, a.Tenant, a.AdamID, a.BundleID)
+			t.add(a.Name, a.Tenant, a.Source, a.shown(), a.AdamID, a.BundleID)
 		}
 		api.print(t, "There are no apps.")
 	})

@@ -182,6 +182,13 @@ type upload struct {
 	body []byte
 }
 
+// stream is a body that is too large to be held.
+type stream struct {
+	kind string
+	from io.Reader
+	size int64
+}
+
 func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
 	if len(query) > 0 {
 		path += "?" + query.Encode()
@@ -217,8 +224,11 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 
 func (c *client) ask(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
 	kind, content := "", []byte(nil)
+	var large *stream
 	switch b := body.(type) {
 	case nil:
+	case stream:
+		kind, large = b.kind, &b
 	case upload:
 		kind, content = b.kind, b.body
 	default:
@@ -231,6 +241,12 @@ func (c *client) ask(ctx context.Context, method, path string, body any) (json.R
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	how := c.http
+	if large != nil {
+		req.Body, req.ContentLength, req.GetBody = io.NopCloser(large.from), large.size, nil
+		patient := *c.http
+		patient.Timeout, how = 0, &patient // the server gives up on one that stands still
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token.Open())
 	req.Header.Set("User-Agent", "ranzen/"+programVersion())
@@ -246,7 +262,7 @@ func (c *client) ask(ctx context.Context, method, path string, body any) (json.R
 		}
 		req.Header.Set("Idempotency-Key", key)
 	}
-	res, err := c.http.Do(req)
+	res, err := how.Do(req)
 	if err != nil {
 		return nil, c.unanswered(ctx, err)
 	}

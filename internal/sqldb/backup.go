@@ -358,7 +358,11 @@ type bulk struct {
 	values  []any
 	rows    int
 	maxRows int
+	bytes   int // of the rows gathered
 }
+
+// maxBytes is about how much a statement carries: rows may be parts of files.
+const maxBytes = 4 << 20
 
 // maxValues is how many values a statement carries; both databases cap them.
 const maxValues = 500
@@ -393,7 +397,8 @@ func (b *bulk) add(ctx context.Context, tx *Tx, raw json.RawMessage) error {
 		}
 		b.values = append(b.values, v)
 	}
-	if b.rows++; b.rows == b.maxRows {
+	b.bytes += len(raw)
+	if b.rows++; b.rows == b.maxRows || b.bytes >= maxBytes {
 		return b.flush(ctx, tx)
 	}
 	return nil
@@ -410,7 +415,7 @@ func (b *bulk) flush(ctx context.Context, tx *Tx) error {
 	query := `INSERT INTO ` + quote(b.table.Table) + ` (` + quoted(b.table.Columns) + `) VALUES ` +
 		strings.TrimSuffix(strings.Repeat(row+", ", b.rows), ", ")
 	_, err := tx.Exec(ctx, query, b.values...)
-	b.values, b.rows = b.values[:0], 0
+	b.values, b.rows, b.bytes = b.values[:0], 0, 0
 	if err != nil {
 		return fmt.Errorf("fill %s: %w", b.table.Table, err)
 	}

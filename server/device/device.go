@@ -12,6 +12,7 @@ import (
 	"ranzen/internal/clock"
 	"ranzen/internal/commands"
 	"ranzen/internal/sqldb"
+	"ranzen/profiles"
 )
 
 // Deps is what the tablets' door needs. Organization, TrustedProxies with
@@ -23,6 +24,7 @@ type Deps struct {
 	Certs        *certs.Room
 	Queue        *commands.Queue
 	Enroll       *enroll.Room
+	Profiles     *profiles.Room
 	PublicURL    string
 	Organization string // shown on the enrollment page
 	// TrustedProxies may name a client certificate in the header CertHeader.
@@ -55,6 +57,8 @@ func New(d Deps) http.Handler {
 		{"/scep", []string{http.MethodGet, http.MethodPost}, d.Certs.SCEP().ServeHTTP},
 		{"/crl", []string{http.MethodGet, http.MethodHead}, d.Certs.CRL().ServeHTTP},
 		{"/enroll/ade", []string{http.MethodPost}, h.setUp}, // before the codes, of which it is none
+		{"/apps/{token}/manifest.plist", []string{http.MethodGet, http.MethodHead}, h.manifest},
+		{"/apps/{token}/app.ipa", []string{http.MethodGet, http.MethodHead}, h.ipa},
 		{"/enroll/{code}", []string{http.MethodGet, http.MethodHead}, h.link},
 		{"/enroll/{code}/profile", []string{http.MethodGet, http.MethodHead}, h.profile},
 	} {
