@@ -31,11 +31,13 @@ type DocProfile struct {
 	Content []byte `json:"content" doc:"XML property list, base64"`
 }
 
-// DocApp is an app of the App Store.
+// DocApp is an app of the App Store by its number, or an in-house one by the
+// SHA-256 of its .ipa, which is not in the files.
 type DocApp struct {
 	Name      string `json:"name" maxLength:"255"`
-	AdamID    string `json:"adam_id" maxLength:"32"`
+	AdamID    string `json:"adam_id,omitempty" maxLength:"32"`
 	BundleID  string `json:"bundle_id" maxLength:"255"`
+	SHA256    string `json:"sha256,omitempty" maxLength:"64" doc:"Of an in-house app's .ipa, which was uploaded before"`
 	HoldsData bool   `json:"holds_data,omitempty"`
 }
 
@@ -273,6 +275,8 @@ func (a *applying) apps(ctx context.Context) error {
 	for _, x := range a.doc.Apps {
 		i := slices.IndexFunc(a.now.Apps, func(o DocApp) bool { return o.Name == x.Name })
 		switch {
+		case i < 0 && x.AdamID == "" && x.SHA256 != "":
+			return noSuchIPA(x)
 		case i < 0:
 			if _, err := a.AddApp(ctx, a.tx, a.by, App{Name: x.Name, TenantID: a.tenant, AdamID: x.AdamID, BundleID: x.BundleID, HoldsData: x.HoldsData}); err != nil {
 				return err
@@ -282,15 +286,55 @@ func (a *applying) apps(ctx context.Context) error {
 			return fault.New(fault.Conflict, "document.app",
 				"The app %s is %s (%s) on the server and %s (%s) in the files. Give the other app another name.",
 				mdm.Clean(x.Name), a.now.Apps[i].BundleID, a.now.Apps[i].AdamID, mdm.Clean(x.BundleID), mdm.Clean(x.AdamID))
-		case a.now.Apps[i].HoldsData && !x.HoldsData && a.takes(x.Name):
-			return fault.New(fault.Conflict, "document.holds-data",
-				"In one step the files say that nothing is lost with %s, and take it from devices. Do the one, look at what it does, then the other.", mdm.Clean(x.Name)).On("apps")
-		case a.now.Apps[i].HoldsData != x.HoldsData:
-			if err := a.SetHoldsData(ctx, a.tx, a.by, a.tenant, x.Name, x.HoldsData); err != nil {
+		case a.now.Apps[i].SHA256 != x.SHA256:
+			if err := a.useIPA(ctx, x); err != nil {
 				return err
 			}
 			a.edit(ctx, "app", x.Name, "change")
+			fallthrough
+		default:
+			if err := a.holdsData(ctx, x, a.now.Apps[i].HoldsData); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+func noSuchIPA(x DocApp) *fault.Fault {
+	return fault.New(fault.Conflict, "document.ipa", "The .ipa of %s with the SHA-256 %s is not on the server. Upload it first: ranzen app add --name N --ipa FILE.", mdm.Clean(x.Name), mdm.Clean(x.SHA256)).On("apps")
+}
+
+// useIPA has tablets get the version of an in-house app that a document names.
+func (a *applying) useIPA(ctx context.Context, x DocApp) error {
+	row, err := ownApp(ctx, a.tx, a.tenant, x.Name)
+	if err != nil {
+		return fmt.Errorf("find app: %w", err)
+	}
+	versions, err := appVersions(ctx, a.tx, []string{row.ID})
+	if err != nil {
+		return fmt.Errorf("read the versions of an app: %w", err)
+	}
+	for _, v := range versions {
+		if v.SHA256 == strings.ToLower(x.SHA256) {
+			_, err := a.useVersion(ctx, a.tx, a.by, row, v)
+			return err
+		}
+	}
+	return noSuchIPA(x)
+}
+
+// holdsData says whether removing an app loses what was made with it.
+func (a *applying) holdsData(ctx context.Context, x DocApp, before bool) error {
+	switch {
+	case before && !x.HoldsData && a.takes(x.Name):
+		return fault.New(fault.Conflict, "document.holds-data",
+			"In one step the files say that nothing is lost with %s, and take it from devices. Do the one, look at what it does, then the other.", mdm.Clean(x.Name)).On("apps")
+	case before != x.HoldsData:
+		if err := a.SetHoldsData(ctx, a.tx, a.by, a.tenant, x.Name, x.HoldsData); err != nil {
+			return err
+		}
+		a.edit(ctx, "app", x.Name, "change")
 	}
 	return nil
 }

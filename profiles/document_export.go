@@ -41,7 +41,7 @@ func (r *Room) ExportDocument(ctx context.Context, q sqldb.Queryer, tenantID str
 	}
 	for _, a := range as {
 		if a.TenantID == tenantID {
-			d.Apps = append(d.Apps, DocApp{a.Name, a.AdamID, a.BundleID, a.HoldsData})
+			d.Apps = append(d.Apps, DocApp{Name: a.Name, AdamID: a.AdamID, BundleID: a.BundleID, SHA256: a.SHA256, HoldsData: a.HoldsData})
 		}
 	}
 	if d.Groups, err = r.exportGroups(ctx, q, tenantID); err != nil {

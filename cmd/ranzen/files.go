@@ -31,8 +31,9 @@ type stateProfile struct {
 
 type stateApp struct {
 	Name      string `json:"name" yaml:"name"`
-	AdamID    string `json:"adam_id" yaml:"adam_id"`
+	AdamID    string `json:"adam_id,omitempty" yaml:"adam_id,omitempty"`
 	BundleID  string `json:"bundle_id" yaml:"bundle_id"`
+	SHA256    string `json:"sha256,omitempty" yaml:"sha256,omitempty"`
 	HoldsData bool   `json:"holds_data,omitempty" yaml:"holds_data,omitempty"`
 }
 
@@ -159,15 +160,21 @@ func section[T any](file string, n *yaml.Node, into *[]T, read func(file string,
 }
 
 func readApp(file string, n *yaml.Node) (a stateApp, err error) {
-	in, err := fields(file, n, "name", "adam_id", "bundle_id", "holds_data")
+	in, err := fields(file, n, "name", "adam_id", "bundle_id", "sha256", "holds_data")
 	if err != nil {
 		return a, err
 	}
 	if a.Name, err = text(file, n, in, "name", true); err != nil {
 		return a, err
 	}
-	if a.AdamID, err = text(file, n, in, "adam_id", true); err != nil {
+	if a.AdamID, err = text(file, n, in, "adam_id", in["sha256"] == nil); err != nil {
 		return a, err
+	}
+	if a.SHA256, err = text(file, n, in, "sha256", false); err != nil {
+		return a, err
+	}
+	if a.SHA256 != "" && a.AdamID != "" {
+		return a, badLine(file, in["sha256"], "an app has the adam_id of the App Store or the sha256 of an .ipa, not both")
 	}
 	if a.BundleID, err = text(file, n, in, "bundle_id", true); err != nil {
 		return a, err
