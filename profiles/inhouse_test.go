@@ -177,3 +177,45 @@ func TestAFileIsServedAsItWasTakenAndNothingElseStays(t *testing.T) {
 		}
 	})
 }
+
+func TestFilesNameAnInHouseAppByTheSumOfItsIPA(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.enrolled(1)
+		_, err := w.addIPA("Mensa", ipaOf(t, mensa, "1.0", "1", "", "one"))
+		w.must(err)
+		w.assign(all, "Mensa")
+		one := w.export()
+		_, err = w.addIPA("Mensa", ipaOf(t, mensa, "1.1", "2", "", "two"))
+		w.must(err)
+		if edits, _, err := w.applying(w.export(), false); err != nil || len(edits) != 0 {
+			t.Errorf("what it exports changes %v, %v", edits, err)
+		}
+		if edits, _, err := w.applying(one, false); err != nil || len(edits) != 1 || w.export().Apps[0].SHA256 != one.Apps[0].SHA256 {
+			t.Errorf("the version before: %v, %v", edits, err)
+		}
+		for _, name := range []string{"Mensa", "Other"} {
+			one.Apps[0].Name, one.Apps[0].SHA256 = name, strings.Repeat("0", 64)
+			if _, _, err := w.applying(profiles.Document{Apps: one.Apps}, false); code(err) != "document.ipa" {
+				t.Errorf("a sum that nobody knows, of %s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestAnAppThatNeedsANewerSystemIsBlockedWithTheReason(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(2)
+		w.tells(ids[0], "os_version", "17.4")
+		w.tells(ids[1], "os_version", "18.0")
+		_, err := w.addIPA("Mensa", ipaOf(t, mensa, "1.0", "1", "18.0", "x"))
+		w.must(err)
+		w.assign(all, "Mensa")
+		w.plan()
+		if s, why := w.state(ids[0], "app"); s != "blocked" || !strings.Contains(why, "Mensa 1.0 needs iPadOS 18.0, and the iPad has 17.4") {
+			t.Errorf("on 17.4 it is %s %q", s, why)
+		}
+		if s, why := w.state(ids[1], "app"); s != "pending" {
+			t.Errorf("on 18.0 it is %s %q", s, why)
+		}
+	})
+}
