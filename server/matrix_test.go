@@ -104,6 +104,7 @@ func expected() map[string][]expectation {
 		"listPayloadTypes": {{kind: everyone}}, "getPayloadType": {{kind: everyone, spare: map[string]string{"type": "=com.apple.wifi.managed"}}},
 		"listCommandTypes": {{kind: everyone}}, "getCommandType": {{kind: everyone, spare: map[string]string{"type": "=Settings"}}},
 		"listApps": lists, "addApp": {{body: `{"tenant":"<tenant>","name":"A<n>","adam_id":"409183694","bundle_id":"com.example.a<n>"}`}},
+		"addIPA":       {{query: "tenant=<tenant>&name=Mensa", body: anIPA(), content: "application/octet-stream"}},
 		"removeApp":    {{spare: map[string]string{"app": "spareapp"}}},
 		"listRollouts": {{kind: list}}, "getRollout": plain, "pauseRollout": plain, "resumeRollout": plain,
 		"abortRollout":  {{spare: map[string]string{"rollout": "sparerollout"}}},
