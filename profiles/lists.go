@@ -137,7 +137,8 @@ func (r *Room) observed(ctx context.Context, tx *sqldb.Tx, c commands.Command, r
 		return err
 	}
 	for _, row := range rows {
-		settled := row.State == installed || row.State == removed || row.State == blocked && row.RetryAt.IsZero()
+		_, beside := besideOf(row.Render) // the former networks are to go yet
+		settled := row.State == installed && !beside || row.State == removed || row.State == blocked && row.RetryAt.IsZero()
 		if !settled && (row.RetryAt.IsZero() || !row.RetryAt.After(now)) {
 			return r.Mark(ctx, tx, c.EnrollmentID)
 		}

@@ -157,14 +157,14 @@ func TestPain07AfterWeeksOfflineTheLastVersionComesAndTheRemovalTooIsNotForgotte
 	each(t, func(t *testing.T, w *world) {
 		id := w.enrolled(1)[0]
 		p := w.pad(id)
-		w.addWiFi("Wi-Fi", "v0")
+		w.addWiFiWith("Wi-Fi", "Sandtal", "password v0")
 		w.addWiFi("old", "Old")
 		w.assign(all, "Wi-Fi", "old")
 		p.settled()
 		w.unassign(all, "old")
 		for day := range 40 {
 			if day%4 == 0 {
-				w.addWiFi("Wi-Fi", fmt.Sprint("v", day))
+				w.addWiFiWith("Wi-Fi", "Sandtal", fmt.Sprint("password v", day))
 			}
 			w.plan()
 			w.clk.Forward(24 * time.Hour)
@@ -179,7 +179,7 @@ func TestPain07AfterWeeksOfflineTheLastVersionComesAndTheRemovalTooIsNotForgotte
 			t.Errorf("%d installations, %d removals: %v", in, out, took)
 		}
 		for _, net := range p.nets {
-			if net[0] != "v36" {
+			if net[1] != "password v36" {
 				t.Errorf("it has %v", net)
 			}
 		}

@@ -57,11 +57,12 @@ func (t thing) list() string {
 type tablet struct {
 	facts DeviceFacts
 	wish  map[thing]wanted
-	has   map[thing]itemRow    // of this generation
-	open  map[string]string    // dedupe key -> Item, of what waits or is under way
-	nets  map[string]bool      // profiles with a Wi-Fi network
-	place map[string]string    // of items there that nobody wishes
-	lists map[string]time.Time // when each list was last seen in this generation
+	has   map[thing]itemRow            // of this generation
+	open  map[string]string            // dedupe key -> Item, of what waits or is under way
+	nets  map[string]bool              // profiles with a Wi-Fi network
+	older map[string]map[int64]*Traits // of former versions with a network that are there; shared
+	place map[string]string            // of items there that nobody wishes
+	lists map[string]time.Time         // when each list was last seen in this generation
 }
 
 // listAge is how old what a tablet showed may become before it is asked again.
@@ -133,6 +134,7 @@ type planner struct {
 
 func (p *planner) want(th thing, w wanted) {
 	v := w.Version
+	w.Render = p.rendering(th, w)
 	in, _ := th.kinds()
 	r, known := p.t.has[th]
 	if !known {

@@ -129,7 +129,7 @@ func (f *fleet) edit() (what string, again bool, change func(ctx context.Context
 	key := wish{item, scope}
 	p := f.pads[f.rnd.IntN(len(f.pads))]
 	name := slices.Sorted(maps.Keys(f.called))[f.rnd.IntN(len(f.called))]
-	ssid := fmt.Sprint("net ", f.rnd.IntN(1000))
+	password := fmt.Sprint("password ", f.rnd.IntN(1000))
 	switch n := f.rnd.IntN(10); {
 	case n < 4:
 		return "assign " + item + " to " + scope.Kind, true, f.assigning(scope, item), func() { f.wishes[key] = false }
@@ -139,10 +139,14 @@ func (f *fleet) edit() (what string, again bool, change func(ctx context.Context
 			return err
 		}, func() { f.wishes[key] = true }
 	case n < 7:
-		return "unassign " + item + " from " + scope.Kind, false, f.unassigning(scope, item), func() { delete(f.wishes, key) }
+		if len(f.wishes) > 0 && f.rnd.IntN(4) > 0 { // one that there is
+			all := slices.SortedFunc(maps.Keys(f.wishes), func(a, b wish) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			key = all[f.rnd.IntN(len(all))]
+		}
+		return "unassign " + key.item + " from " + key.scope.Kind, false, f.unassigning(key.scope, key.item), func() { delete(f.wishes, key) }
 	case n < 8:
 		return "another version of " + name, true, func(ctx context.Context, tx *sqldb.Tx) error {
-			raw, err := f.room.BuildWiFi(profiles.WiFi{SSID: ssid, Password: "correct horse", AutoJoin: true})
+			raw, err := f.room.BuildWiFi(profiles.WiFi{SSID: name, Password: fault.Secret(password), AutoJoin: true})
 			if err == nil {
 				_, err = f.room.AddProfile(ctx, tx, "user:test", "", name, raw)
 			}

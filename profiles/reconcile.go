@@ -115,6 +115,9 @@ func (r *Room) gather(ctx context.Context, q sqldb.Queryer, ids []string) (map[s
 	if err := r.gatherState(ctx, q, ids, out); err != nil {
 		return nil, err
 	}
+	if err := r.gatherOlder(ctx, q, out); err != nil {
+		return nil, err
+	}
 	return out, r.gatherPlaces(ctx, q, out)
 }
 

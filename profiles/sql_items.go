@@ -282,6 +282,32 @@ func versionsOf(ctx context.Context, q sqldb.Queryer, profileIDs []string) (rows
 	return rows, err
 }
 
+// traitsOfVersions are those of all versions of some profiles.
+func traitsOfVersions(ctx context.Context, q sqldb.Queryer, profileIDs []string) (map[string]map[int64]*Traits, error) {
+	out := make(map[string]map[int64]*Traits, len(profileIDs))
+	for part := range slices.Chunk(profileIDs, chunk) {
+		var rows []struct {
+			ProfileID string `db:"profile_id"`
+			Version   int64  `db:"version"`
+			Traits    string `db:"traits"`
+		}
+		if err := q.Select(ctx, &rows, `SELECT v.profile_id, v.version, v.traits FROM profile_versions v WHERE v.profile_id IN (?)`, part); err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			t, err := readTraits(row.Traits)
+			if err != nil {
+				return nil, err
+			}
+			if out[row.ProfileID] == nil {
+				out[row.ProfileID] = map[int64]*Traits{}
+			}
+			out[row.ProfileID][row.Version] = &t
+		}
+	}
+	return out, nil
+}
+
 func appsByID(ctx context.Context, q sqldb.Queryer, ids []string) (rows []appRow, err error) {
 	if len(ids) == 0 {
 		return nil, nil

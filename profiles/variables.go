@@ -267,41 +267,67 @@ func (r *Room) contentFor(ctx context.Context, tx *sqldb.Tx, row itemRow, versio
 		return nil, "", err
 	}
 	traits, err := readTraits(v.Traits)
-	if err != nil || len(traits.Vars) == 0 {
-		return content, "", err
-	}
-	facts, err := r.Facts.Facts(ctx, tx, []string{row.EnrollmentID})
 	if err != nil {
 		return nil, "", err
 	}
-	scopes, err := r.Schools.ScopesOf(ctx, tx, []string{facts[row.EnrollmentID].DeviceID})
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := r.valuesOf(ctx, tx, facts, scopes)
-	if err != nil {
-		return nil, "", err
-	}
-	values := all[row.EnrollmentID]
-	render, missing := r.render(row.ItemID, traits.Vars, values)
-	if missing != "" {
-		return nil, "", fault.New(fault.Conflict, "item.unresolved", "%s", unresolved(missing))
-	}
-	if slices.Contains(traits.Vars, varChallenge) {
-		secret, err := r.Certs.NewChallenge(ctx, tx, certs.Grant{Purpose: certs.Network, EnrollmentID: row.EnrollmentID, Generation: row.Generation, TTL: challengeLife})
-		if err != nil {
-			return nil, "", err
-		}
-		values[varChallenge] = secret.Open()
+	old, beside := besideOf(row.Render)
+	if len(traits.Vars) == 0 && !beside {
+		return content, "", nil
 	}
 	var doc map[string]any
 	if err := mdm.Decode(content, &doc); err != nil {
 		return nil, "", fmt.Errorf("read profile %s: %w", row.ItemID, err)
 	}
-	fill(doc, values)
+	if beside {
+		more, err := r.addNetworks(ctx, tx, doc, row.ItemID, old)
+		if err != nil {
+			return nil, "", err
+		}
+		traits.Vars = append(slices.Clone(traits.Vars), more...)
+	}
+	if render, err = r.fillFor(ctx, tx, row, traits, doc); err != nil {
+		return nil, "", err
+	}
+	if beside {
+		render = besideRender(old, render)
+	}
 	doc["PayloadUUID"] = renderedUUID(v.PayloadUUID, render)
 	content, err = mdm.Encode(doc)
 	return content, render, err
+}
+
+// fillFor puts a tablet's values in the place of the variables in a profile, and
+// gives what tells these values apart from others.
+func (r *Room) fillFor(ctx context.Context, tx *sqldb.Tx, row itemRow, traits Traits, doc map[string]any) (string, error) {
+	if len(traits.Vars) == 0 {
+		return "", nil
+	}
+	facts, err := r.Facts.Facts(ctx, tx, []string{row.EnrollmentID})
+	if err != nil {
+		return "", err
+	}
+	scopes, err := r.Schools.ScopesOf(ctx, tx, []string{facts[row.EnrollmentID].DeviceID})
+	if err != nil {
+		return "", err
+	}
+	all, err := r.valuesOf(ctx, tx, facts, scopes)
+	if err != nil {
+		return "", err
+	}
+	values := all[row.EnrollmentID]
+	render, missing := r.render(row.ItemID, traits.Vars, values)
+	if missing != "" {
+		return "", fault.New(fault.Conflict, "item.unresolved", "%s", unresolved(missing))
+	}
+	if slices.Contains(traits.Vars, varChallenge) {
+		secret, err := r.Certs.NewChallenge(ctx, tx, certs.Grant{Purpose: certs.Network, EnrollmentID: row.EnrollmentID, Generation: row.Generation, TTL: challengeLife})
+		if err != nil {
+			return "", err
+		}
+		values[varChallenge] = secret.Open()
+	}
+	fill(doc, values)
+	return render, nil
 }
 
 // renderedUUID is by which a tablet's list tells with which values it has a

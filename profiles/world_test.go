@@ -139,7 +139,12 @@ func rows(n, columns int) string {
 
 func (w *world) addWiFi(name, ssid string) profiles.Profile {
 	w.Helper()
-	raw, err := w.room.BuildWiFi(profiles.WiFi{SSID: ssid, Password: "correct horse", AutoJoin: true})
+	return w.addWiFiWith(name, ssid, "correct horse")
+}
+
+func (w *world) addWiFiWith(name, ssid, password string) profiles.Profile {
+	w.Helper()
+	raw, err := w.room.BuildWiFi(profiles.WiFi{SSID: ssid, Password: fault.Secret(password), AutoJoin: true})
 	w.must(err)
 	var p profiles.Profile
 	w.do(func(tx *sqldb.Tx) (err error) {
