@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -267,6 +268,80 @@ func TestPain29ADryRunNamesWhatGoesAndASecondRunSaysNothing(t *testing.T) {
 		before := events()
 		if edits, _, err := w.applying(d, false); err != nil || len(edits) != 0 || events() != before {
 			t.Errorf("a second run did %v, and wrote %d events (%v)", edits, events()-before, err)
+		}
+	})
+}
+
+func TestPain26WhatTheAppStoreRefusesAtRandomIsTriedAgainByItself(t *testing.T) {
+	for domain, number := range map[string]int64{"ASDServerErrorDomain": 9610, "ASDErrorDomain": 506, "SSErrorDomain": 2605} {
+		t.Run(domain, func(t *testing.T) {
+			each(t, func(t *testing.T, w *world) {
+				id := w.enrolled(1)[0]
+				p := w.pad(id)
+				w.addApp("Keynote")
+				w.assign(all, "Keynote")
+				var tries []time.Time
+				p.answer = func(requestType string, _ map[string]any) map[string]any {
+					if requestType != "InstallApplication" {
+						return nil
+					}
+					if tries = append(tries, w.clk.Now()); len(tries) > 4 {
+						return nil
+					}
+					clear(p.apps)
+					return map[string]any{"Status": "Error", "ErrorChain": []any{map[string]any{
+						"ErrorCode": number, "ErrorDomain": domain, "LocalizedDescription": "not now", "USEnglishDescription": "not now",
+					}}}
+				}
+				for range 100 { // ten hours
+					w.plan()
+					p.session()
+					if s, why := w.state(id, "app"); s == "installed" {
+						break
+					} else if s != "failed" && s != "pending" || s == "failed" && !strings.Contains(why, domain) {
+						t.Fatalf("after %d tries it is %s %q", len(tries), s, why)
+					}
+					w.clk.Forward(6 * time.Minute)
+				}
+				if s, why := w.state(id, "app"); s != "installed" || len(tries) != 5 {
+					t.Fatalf("after %d tries it is %s %q", len(tries), s, why)
+				}
+				for i := 2; i < len(tries); i++ {
+					if tries[i].Sub(tries[i-1]) < tries[i-1].Sub(tries[i-2]) {
+						t.Errorf("the distance between tries shrinks: %v", tries)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestPain28OneAssignmentReachesAllAndWhatIsRemovedComesBack(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var pads []*pad
+		for _, id := range w.enrolled(4) {
+			pads = append(pads, w.pad(id))
+		}
+		w.uploadAs("", "help", "org.example.help", "Help")
+		w.addApp("Keynote")
+		w.assign(all, "help", "Keynote")
+		for _, p := range pads {
+			p.settled()
+			if len(p.profiles) != 1 || len(p.apps) != 1 {
+				t.Errorf("%s has %v %v", p.id, p.profiles, p.apps)
+			}
+		}
+		clear(pads[1].profiles)
+		clear(pads[2].apps)
+		w.clk.Forward(25 * time.Hour)
+		for _, p := range pads {
+			for range 3 { // the list, the repair, its proof
+				w.plan()
+				p.session()
+			}
+			if len(p.profiles) != 1 || len(p.apps) != 1 {
+				t.Errorf("a day later %s has %v %v", p.id, p.profiles, p.apps)
+			}
 		}
 	})
 }

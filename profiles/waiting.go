@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"ranzen/internal/fault"
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
@@ -64,6 +65,9 @@ func (r *Room) whoIsAway(ctx context.Context, tx *sqldb.Tx, c *collector, w *wei
 	away := map[string]DeviceFacts{}
 	for s := range c.scopes {
 		known, err := r.Facts.AwayIn(ctx, tx, s)
+		if fault.KindOf(err) == fault.NotFound {
+			continue // a group that the same change removes has nobody in it
+		}
 		if err != nil {
 			return err
 		}

@@ -62,3 +62,26 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		}
 	})
 }
+
+func TestAGroupThatGoesWithItsWishIsNoHindrance(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(1)
+		w.addWiFi("Wi-Fi", "Sandtal")
+		w.do(func(tx *sqldb.Tx) error {
+			g, err := w.schools.CreateGroup(t.Context(), tx, "user:test", "", "some")
+			if err != nil {
+				return err
+			}
+			if err := w.schools.AddToGroup(t.Context(), tx, "user:test", g.ID, "d"+ids[0]); err != nil {
+				return err
+			}
+			_, err = w.room.Assign(t.Context(), tx, "user:test", "", []string{"Wi-Fi"}, profiles.Scope{Kind: "group", ID: g.ID})
+			return err
+		})
+		d := w.export()
+		d.Assignments, d.Groups = []profiles.DocAssignment{}, []profiles.DocGroup{}
+		if edits, _, err := w.applying(d, true); err != nil || len(edits) != 2 {
+			t.Errorf("it did %v (%v)", edits, err)
+		}
+	})
+}
