@@ -31,6 +31,12 @@ func besideOf(render string) (old int64, is bool) {
 	return old, is && err == nil
 }
 
+// beside tells whether the former networks are to go yet.
+func (r itemRow) beside() bool {
+	_, is := besideOf(r.Render)
+	return is
+}
+
 // rendering is how a tablet shall have a version by now.
 func (p *planner) rendering(th thing, w wanted) string {
 	r := p.t.has[th]

@@ -71,7 +71,11 @@ func (r *Room) Retry(ctx context.Context, tx *sqldb.Tx, by audit.Actor, deviceID
 	if err != nil {
 		return nil, fmt.Errorf("read items: %w", err)
 	}
-	names, err := namesOf(ctx, tx, rows)
+	ids := make([]string, 0, len(rows))
+	for _, row := range rows {
+		ids = append(ids, row.ItemID)
+	}
+	names, err := calledOf(ctx, tx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read the names of items: %w", err)
 	}
@@ -80,7 +84,7 @@ func (r *Room) Retry(ctx context.Context, tx *sqldb.Tx, by audit.Actor, deviceID
 	out := []string{}
 	met := false
 	for _, row := range rows {
-		if row.Generation != f.Generation || what != "" && names[row.thing()] != what {
+		if row.Generation != f.Generation || what != "" && names[row.ItemID].Name != what {
 			continue
 		}
 		met = true
@@ -95,7 +99,7 @@ func (r *Room) Retry(ctx context.Context, tx *sqldb.Tx, by audit.Actor, deviceID
 			})
 		}
 		row.Failures, row.RetryAt, row.Undone, row.UpdatedAt = 0, sqldb.Time{}, "", sqldb.At(r.Clock.Now())
-		tried, out = append(tried, row), append(out, names[row.thing()])
+		tried, out = append(tried, row), append(out, names[row.ItemID].Name)
 	}
 	switch {
 	case !met && what != "":

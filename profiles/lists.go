@@ -109,6 +109,8 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 		// It stays until its removal is confirmed: planning says so.
 	case row.Desired == nil:
 		row.State = removing
+	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render && row.beside():
+		row.State, row.Reason, row.RetryAt = acknowledged, "The new Wi-Fi network is there, and the former one goes next.", sqldb.Time{}
 	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render:
 		row.State, row.Reason, row.RetryAt = installed, "", sqldb.Time{}
 	case wasThere:
@@ -137,8 +139,7 @@ func (r *Room) observed(ctx context.Context, tx *sqldb.Tx, c commands.Command, r
 		return err
 	}
 	for _, row := range rows {
-		_, beside := besideOf(row.Render) // the former networks are to go yet
-		settled := row.State == installed && !beside || row.State == removed || row.State == blocked && row.RetryAt.IsZero()
+		settled := row.State == installed || row.State == removed || row.State == blocked && row.RetryAt.IsZero()
 		if !settled && (row.RetryAt.IsZero() || !row.RetryAt.After(now)) {
 			return r.Mark(ctx, tx, c.EnrollmentID)
 		}

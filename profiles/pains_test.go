@@ -345,3 +345,25 @@ func TestPain28OneAssignmentReachesAllAndWhatIsRemovedComesBack(t *testing.T) {
 		}
 	})
 }
+
+// An iPad that was restarted and whose passcode is forgotten has no Wi-Fi, so that
+// no order reaches it. What lets a technician recover it must be there before, and
+// that it can be is all a server can do.
+func TestPain33WhatOpensARestartedIPadCanBeSetBefore(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		raw, err := w.room.BuildRestrictions(map[string]any{"allowUnpairedExternalBootToRecovery": true})
+		if err != nil || !strings.Contains(string(raw), "allowUnpairedExternalBootToRecovery") {
+			t.Fatal(err)
+		}
+		p := w.pad(w.enrolled(1)[0])
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := w.room.AddProfile(t.Context(), tx, "user:test", "", "recovery", raw)
+			return err
+		})
+		w.assign(all, "recovery")
+		p.settled()
+		if len(p.profiles) != 1 {
+			t.Errorf("it has %v", p.profiles)
+		}
+	})
+}

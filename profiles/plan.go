@@ -61,7 +61,7 @@ type tablet struct {
 	open  map[string]string            // dedupe key -> Item, of what waits or is under way
 	nets  map[string]bool              // profiles with a Wi-Fi network
 	older map[string]map[int64]*Traits // of former versions with a network that are there; shared
-	place map[string]string            // of items there that nobody wishes
+	place map[string]calledRow         // of items there that nobody wishes
 	lists map[string]time.Time         // when each list was last seen in this generation
 }
 
@@ -221,7 +221,7 @@ func (p *planner) drop(th thing) {
 // heir is what is wished and the same to an iPad as something that is not wished
 // any more: removing that would take it away too.
 func (p *planner) heir(th thing) string {
-	place := p.t.place[th.ID]
+	place := p.t.place[th.ID].Place
 	if place == "" {
 		return ""
 	}

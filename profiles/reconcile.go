@@ -134,7 +134,7 @@ func (r *Room) gatherPlaces(ctx context.Context, q sqldb.Queryer, out map[string
 	if len(left) == 0 {
 		return nil
 	}
-	places, err := placesOf(ctx, q, sorted(left))
+	places, err := calledOf(ctx, q, sorted(left))
 	if err != nil {
 		return fmt.Errorf("read what items are to an iPad: %w", err)
 	}

@@ -195,6 +195,26 @@ func TestAWrongPasswordStrandsAtMostTheCanariesAndTheReportSaysSo(t *testing.T) 
 	})
 }
 
+// The same by an edit of the profile, whose new version replaces the former one.
+func TestAWrongNetworkInOneProfileStrandsAtMostTheCanariesToo(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		s := newSchool(t, db, 63)
+		s.net["New"] = "another horse"
+		p := s.rollOut(profiles.Asked{}, func(ctx context.Context, tx *sqldb.Tx) error {
+			raw, err := s.room.BuildWiFi(profiles.WiFi{SSID: "New", Password: "correct horse", AutoJoin: true})
+			if err == nil {
+				_, err = s.room.AddProfile(ctx, tx, "user:test", "", "old", raw)
+			}
+			return err
+		})
+		s.live(60)
+		r := s.rollout(p.RolloutID)
+		if s.have("New") != 3 || s.have("Old") != 60 || r.State != "halted" || !strings.Contains(r.Reason, "lost their network") {
+			t.Errorf("%d tablets have the wrong network, %d the former, and the roll-out is %s: %s", s.have("New"), s.have("Old"), r.State, r.Reason)
+		}
+	})
+}
+
 func TestARolloutHaltsWhereAnItemFailsAndGoesOnWhenAPersonHasLooked(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		s := newSchool(t, db, 63)

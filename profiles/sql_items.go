@@ -155,42 +155,23 @@ const wishSelect = `SELECT a.item_kind, a.item_id, COALESCE(p.tenant_id, x.tenan
 	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id
 	LEFT JOIN app_versions av ON av.app_id = x.id AND av.version = x.version`
 
-// placesOf are the places of some items.
-func placesOf(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]string, error) {
-	out := make(map[string]string, len(ids))
-	for part := range slices.Chunk(ids, chunk) {
-		var rows []struct {
-			ID    string `db:"id"`
-			Place string `db:"place"`
-		}
-		if err := q.Select(ctx, &rows, `SELECT p.id, p.identifier AS place FROM profiles p WHERE p.id IN (?) UNION ALL SELECT x.id, x.bundle_id FROM apps x WHERE x.id IN (?)`, part, part); err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			out[row.ID] = row.Place
-		}
-	}
-	return out, nil
+// calledRow is what people and iPads call an item.
+type calledRow struct {
+	ID    string `db:"id"`
+	Name  string `db:"name"`
+	Place string `db:"place"`
 }
 
-// namesOf are what people call items.
-func namesOf(ctx context.Context, q sqldb.Queryer, items []itemRow) (map[thing]string, error) {
-	ids := map[string]bool{}
-	for _, r := range items {
-		ids[r.ItemID] = true
-	}
-	out := make(map[thing]string, len(ids))
-	for part := range slices.Chunk(sorted(ids), chunk) {
-		var rows []struct {
-			Kind string `db:"kind"`
-			ID   string `db:"id"`
-			Name string `db:"name"`
-		}
-		if err := q.Select(ctx, &rows, `SELECT 'profile' AS kind, p.id, p.name FROM profiles p WHERE p.id IN (?) UNION ALL SELECT 'app', x.id, x.name FROM apps x WHERE x.id IN (?)`, part, part); err != nil {
+// calledOf is that of some items, by id.
+func calledOf(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]calledRow, error) {
+	out := make(map[string]calledRow, len(ids))
+	for part := range slices.Chunk(ids, chunk) {
+		var rows []calledRow
+		if err := q.Select(ctx, &rows, `SELECT p.id, p.name, p.identifier AS place FROM profiles p WHERE p.id IN (?) UNION ALL SELECT x.id, x.name, x.bundle_id FROM apps x WHERE x.id IN (?)`, part, part); err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			out[thing{row.Kind, row.ID}] = row.Name
+			out[row.ID] = row
 		}
 	}
 	return out, nil

@@ -207,7 +207,8 @@ type DevicePasscodeCmd struct {
 
 // Run orders the passcode's removal.
 func (c *DevicePasscodeCmd) Run(ctx context.Context, e env) error {
-	return c.order(ctx, e, []string{c.ID}, nil, "loses its passcode at its next contact", "clear-passcode")
+	told := "loses its passcode at its next contact. If it was restarted and not unlocked since, it has no Wi-Fi until then: give it a wired network (an Ethernet adapter), or erase it"
+	return c.order(ctx, e, []string{c.ID}, nil, told, "clear-passcode")
 }
 
 // DeviceEraseCmd is `ranzen device erase`.

@@ -361,10 +361,8 @@ func (c *whyCase) evidence(now time.Time, lang string) []Proof {
 		} else {
 			add("absent", it.ObservedAt, list, "")
 		}
-	}
-	if it := c.row; it != nil {
 		for i := range it.Undone {
-			add("undone", &it.Undone[i], map[string]string{"profile": "ProfileList", "app": "ManagedApplicationList"}[c.kind], "")
+			add("undone", &it.Undone[i], list, "")
 		}
 	}
 	add("contact", c.device.LastSeen, "device", "")
