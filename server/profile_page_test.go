@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 	if err := db.Do(t.Context(), func(tx *sqldb.Tx) error {
 		for _, text := range []string{
 			`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) SELECT 'd1', id, 'RZAAAA0001', 0, 0 FROM tenants LIMIT 1`,
+			`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) SELECT 'd2', id, 'RZAAAA0002', 0, 0 FROM tenants LIMIT 1`,
 			`INSERT INTO enrollments (id, device_id, udid, generation, state, os_version, supervised, enrolled_at, created_at, updated_at) VALUES ('e1', 'd1', 'u', 1, 'enrolled', '16.7', FALSE, 1, 0, 0)`,
 		} {
 			if _, err := tx.Exec(t.Context(), text); err != nil {
@@ -30,10 +32,16 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	if w := h.ask(h.admin, "POST", "/api/v1/profiles/restrictions", `{"name":"Streng","restrictions":{"forceAirDropUnmanaged":true}}`); w.Code >= http.StatusBadRequest {
+		t.Fatal(w.Code, w.Body)
+	}
+	if w := h.ask(h.admin, "POST", "/api/v1/assignments", `{"names":["Streng"],"to":"all"}`); w.Code >= http.StatusBadRequest {
+		t.Fatal(w.Code, w.Body)
+	}
 	ctx := browser(t)
 	words := map[string][]string{
-		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: "},
-		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing"},
+		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: ", "1 iPads sind noch nicht angemeldet: es kommt bei der Anmeldung. (RZAAAA0002)", "Auf 1 iPads widersprechen sich Profile"},
+		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing", "1 iPads are not enrolled yet: it reaches them when they enroll. (RZAAAA0002)", "On 1 iPads profiles disagree"},
 	}
 	for lang, want := range words {
 		for _, width := range []int64{320, 1440} {
@@ -59,6 +67,7 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 				until(t, ctx, `!!document.querySelector("#fields [data-name=allowAirDrop]")`)
 				until(t, ctx, `const f = document.getElementById("find"); f.value = "airdrop"; f.dispatchEvent(new Event("input", {bubbles: true})); document.querySelector("[data-name=allowCamera]").hidden && !document.querySelector("[data-name=allowAirDrop]").hidden`)
 				until(t, ctx, `const a = document.querySelector("[data-name=allowAirDrop] select"); a.value = "false"; a.dispatchEvent(new Event("input", {bubbles: true})); true`)
+				until(t, ctx, `const a = document.querySelector("[data-name=forceAirDropUnmanaged] select"); a.value = "false"; a.dispatchEvent(new Event("input", {bubbles: true})); true`)
 				press("#keys button")
 				shows("#built", want[1])
 				until(t, ctx, `!document.querySelector("[data-do=publish]").hidden`)
@@ -68,6 +77,8 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 				until(t, ctx, fmt.Sprintf(`document.getElementById("item").value = %q; document.querySelector("#wish button").click(); true`, name))
 				shows("#wished", want[3])
 				shows("#wished", want[4])
+				shows("#wished", want[7])
+				shows("#wished", want[8])
 				if got := seen(t, ctx, "profile", lang, width); got["heading"] != want[0] || strings.Contains(fmt.Sprint(got["text"]), "undefined") {
 					t.Errorf("the page is %v", got)
 				}
