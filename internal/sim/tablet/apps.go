@@ -16,11 +16,26 @@ type app struct {
 	ready   time.Time
 	prompts bool // an unsupervised tablet asks the person in front of it
 	told    bool // that it is installed
+	broken  bool // its file is not what the manifest promised
+	shown   bundle
+	next    bundle // what it will be when it is ready
+}
+
+// bundle is what an app says of its version.
+type bundle struct{ short, version string }
+
+// settle has what is ready take the place of what was there.
+func (a *app) settle(now time.Time) {
+	if !a.ready.After(now) && !a.broken {
+		a.shown = a.next
+	}
 }
 
 // state is Apple's word for how far the installation is, by the clock alone.
 func (a *app) state(now time.Time) string {
 	switch left := a.ready.Sub(now); {
+	case left <= 0 && a.broken:
+		return "Failed"
 	case left <= 0 && a.managed:
 		return "Managed"
 	case left <= 0:
@@ -34,7 +49,7 @@ func (a *app) state(now time.Time) string {
 	}
 }
 
-func (t *Tablet) installApplication(_ context.Context, c *Command) (map[string]any, *chain) {
+func (t *Tablet) installApplication(ctx context.Context, c *Command) (map[string]any, *chain) {
 	adam, byAdam := whole(c.Body, "iTunesStoreID")
 	id, manifest := text(c.Body, "Identifier"), text(c.Body, "ManifestURL")
 	ways := 0
@@ -47,7 +62,7 @@ func (t *Tablet) installApplication(_ context.Context, c *Command) (map[string]a
 	case ways != 1:
 		return nil, refuse(mdmDomain, 12008, "InstallApplication takes exactly one of iTunesStoreID, Identifier and ManifestURL.")
 	case manifest != "":
-		return rejected("Other"), refuse(mdmDomain, 12024, "The app manifest could not be validated.")
+		return t.installFile(ctx, c, manifest)
 	case byAdam:
 		id = t.appName(adam)
 	}
@@ -60,20 +75,29 @@ func (t *Tablet) installApplication(_ context.Context, c *Command) (map[string]a
 		t.emit(Event{Event: "app-refused", BundleID: id, AdamID: adam, Error: "no Apple Account"})
 		return rejected("Other"), refuse(mdmDomain, 12040, "The app with iTunes Store ID %d needs an Apple Account, and nobody has signed in.", adam)
 	}
+	return t.begin(c, id, adam, bundle{"1.0", "1.0"}, false), nil
+}
+
+// begin has an app come, or one that is there become another version.
+func (t *Tablet) begin(c *Command, id string, adam int64, next bundle, broken bool) map[string]any {
 	flags, _ := whole(c.Body, "ManagementFlags")
 	t.mu.Lock()
 	now := t.cfg.Clock.Now()
 	a, there := t.apps[id]
 	if !there {
-		spread := 0.5 + t.rand.Float64()
-		a = &app{asked: now, ready: now.Add(time.Duration(float64(t.cfg.AppTime) * spread)), prompts: !t.cfg.Supervised}
+		a = &app{prompts: !t.cfg.Supervised}
 		t.apps[id] = a
 	}
-	a.adamID, a.managed, a.flags = adam, true, flags
+	a.settle(now)
+	if !there || a.next != next || a.broken {
+		spread := 0.5 + t.rand.Float64()
+		a.asked, a.ready, a.told = now, now.Add(time.Duration(float64(t.cfg.AppTime)*spread)), false
+	}
+	a.adamID, a.managed, a.flags, a.next, a.broken = adam, true, flags, next, broken
 	state := a.state(now)
 	t.mu.Unlock()
 	t.tellApps()
-	return map[string]any{"Identifier": id, "State": state}, nil
+	return map[string]any{"Identifier": id, "State": state}
 }
 
 // tellApps tells of the apps whose installation has ended by now.
@@ -82,7 +106,7 @@ func (t *Tablet) tellApps() {
 	now := t.cfg.Clock.Now()
 	var done []Event
 	for _, id := range slices.Sorted(maps.Keys(t.apps)) {
-		if a := t.apps[id]; !a.told && !a.ready.After(now) {
+		if a := t.apps[id]; !a.told && !a.ready.After(now) && !a.broken {
 			a.told = true
 			done = append(done, Event{Event: "app-installed", BundleID: id, AdamID: a.adamID})
 		}
@@ -140,11 +164,15 @@ func (t *Tablet) installedApplicationList(_ context.Context, c *Command) (map[st
 		if flag(c.Body, "ManagedAppsOnly") && !a.managed || len(only) > 0 && !slices.Contains(only, any(id)) {
 			continue
 		}
-		if state == "Prompting" || state == "Queued" {
+		if a.settle(now); a.shown == (bundle{}) && state != "Installing" {
 			continue // not there yet
 		}
+		shown := a.shown
+		if shown == (bundle{}) {
+			shown = a.next
+		}
 		out = append(out, map[string]any{
-			"Identifier": id, "Name": id, "ShortVersion": "1.0", "Version": "1.0", "BundleSize": 41943040, "DynamicSize": 8192,
+			"Identifier": id, "Name": id, "ShortVersion": shown.short, "Version": shown.version, "BundleSize": 41943040, "DynamicSize": 8192,
 			"Installing": state == "Installing", "IsValidated": true, "AppStoreVendable": true, "DeviceBasedVPP": true,
 			"AdHocCodeSigned": false, "BetaApp": false, "ExternalVersionIdentifier": 861000000 + a.adamID%1000,
 		})
