@@ -126,7 +126,7 @@ func (r *Room) RemoveApp(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tena
 		return err
 	}
 	if len(kept) > 0 {
-		return fault.New(fault.Conflict, "app.kept", "%s is still on %d iPads with what was made with it. Confirm its removal there first (ranzen removal confirm), and wait until it is gone.", a.Name, len(kept))
+		return fault.New(fault.Conflict, "app.kept", "%s is still on %s with what was made with it. Confirm its removal there first (ranzen removal confirm), and wait until it is gone.", a.Name, counted(len(kept), "1 iPad", "%d iPads"))
 	}
 	if err := removeRow(ctx, tx, "apps", a.ID, r.Clock.Now()); err != nil {
 		return err

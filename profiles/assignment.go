@@ -107,6 +107,38 @@ func (r *Room) unassign(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenan
 	})
 }
 
+// UnassignGroup takes back all that is assigned to a group or excluded from it,
+// before it is removed. What it had is planned anew as a whole, at once: no
+// roll-out could give back wishes for a group that is gone.
+//
+// Faults: tenant.provider-owned.
+func (r *Room) UnassignGroup(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, g schools.Group) error {
+	s := Scope{"group", g.ID}
+	rows, err := assignmentsTo(ctx, tx, s)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	tablets, err := r.inScope(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	for _, a := range rows {
+		if err := schools.MayChange(tenantID, a.TenantID); err != nil {
+			return err
+		}
+		r.touch(ctx, thing{a.Kind, a.ItemID})
+		r.note(ctx, "unassign "+a.ID)
+		if _, err := deleteAssignment(ctx, tx, item{Kind: a.Kind, ID: a.ItemID}, s, a.TenantID); err != nil {
+			return fmt.Errorf("take back an assignment: %w", err)
+		}
+		detail := map[string]any{"name": a.Name, "scope": s.Kind, "scope_id": s.ID, "devices": len(tablets)}
+		if err := r.record(ctx, tx, by, a.Kind+".unassign", a.Kind+":"+a.ItemID, detail); err != nil {
+			return err
+		}
+	}
+	return r.Mark(ctx, tx, tablets...)
+}
+
 func (r *Room) change(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID string, names []string, s Scope, action string, do func(it item, owner string) error) (int, error) {
 	called, err := r.Schools.Called(ctx, tx, []schools.Scope{schools.Scope(s)})
 	if err != nil {
@@ -204,7 +236,20 @@ func (r *Room) Assignments(ctx context.Context, q sqldb.Queryer, tenantID string
 		if tenantID != "" && a.ScopeKind != "all" && (!known || (to.TenantID != "" && to.TenantID != tenantID)) {
 			continue
 		}
-		out = append(out, Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, ItemID: a.ItemID, Exclude: a.Exclude, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time})
+		out = append(out, a.assignment())
+	}
+	return out, nil
+}
+
+// AssignmentsTo lists what is assigned to just this scope or excluded from it.
+func (r *Room) AssignmentsTo(ctx context.Context, q sqldb.Queryer, s Scope) ([]Assignment, error) {
+	rows, err := assignmentsTo(ctx, q, s)
+	if err != nil {
+		return nil, fmt.Errorf("list assignments: %w", err)
+	}
+	out := make([]Assignment, 0, len(rows))
+	for _, a := range rows {
+		out = append(out, a.assignment())
 	}
 	return out, nil
 }

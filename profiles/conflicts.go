@@ -278,7 +278,7 @@ func (b brought) hazards() []Hazard {
 			}
 			text = fmt.Sprintf("%s disagree on %d keys: %s. %s", g.one.names(), len(keys), spoken(set(keys)), say)
 		}
-		out = append(out, Hazard{Code: "conflict", Devices: g.devices, Serials: g.serials, Text: fmt.Sprintf("On %d iPads: %s", g.devices, text)})
+		out = append(out, Hazard{Code: "conflict", Devices: g.devices, Serials: g.serials, Text: counted(g.devices, "On 1 iPad: ", "On %d iPads: ") + text})
 	}
 	if n := len(list) - maxBrought; n > 0 {
 		out[maxBrought-1].Text += fmt.Sprintf(" And %d more conflicts; ranzen conflicts shows them once it is done.", n)

@@ -467,14 +467,9 @@ func (a *applying) removeGroups(ctx context.Context) error {
 // groupIsFree refuses to remove a group by which something is wished: a wish for
 // nobody would be forgotten.
 func (a *applying) groupIsFree(ctx context.Context, g schools.Group) error {
-	list, err := a.Assignments(ctx, a.tx, "")
-	if err != nil {
+	list, err := a.AssignmentsTo(ctx, a.tx, Scope{"group", g.ID})
+	if err != nil || len(list) == 0 {
 		return err
 	}
-	for _, w := range list {
-		if w.Scope == (Scope{"group", g.ID}) {
-			return fault.New(fault.Conflict, "group.in-use", "%s is assigned to the group %s, which the files do not have. Take the assignment out of the files too, or leave the group in.", w.Name, g.Name)
-		}
-	}
-	return nil
+	return fault.New(fault.Conflict, "group.in-use", "%s is assigned to the group %s, which the files do not have. Take the assignment out of the files too, or leave the group in.", list[0].Name, g.Name)
 }

@@ -22,6 +22,14 @@ func tally(into map[string]*Hazard, code, serial string) {
 	}
 }
 
+// counted is a sentence about one iPad, or about as many as it says.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(more, n)
+}
+
 // weighNetworks looks at what a change leaves a tablet to connect with.
 func (w *weigher) weighNetworks(f DeviceFacts, before, after map[thing]wanted, c *collector) {
 	had, keeps := networks(before), networks(after)
@@ -59,15 +67,19 @@ func networks(wish map[thing]wanted) (ssids []string) {
 // finish counts, and says hazards in words.
 func (w *weigher) finish() {
 	w.plan.Devices, w.plan.Limits = len(w.touched), w.limited()
-	texts := map[string]string{
-		"only-wifi":    "%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more.",
-		"other-wifi":   "%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more.",
-		"wifi-changed": "%d iPads get other settings for the Wi-Fi network they use. If these are wrong, they cannot be reached any more.",
-		"data-lost":    "On %d iPads an app would go together with what was made with it. It stays there until somebody confirms the removal by the number of devices: ranzen removal confirm.",
+	texts := map[string][2]string{
+		"only-wifi": {"1 iPad loses the only Wi-Fi network that it knows from here. Without another network it cannot be reached any more.",
+			"%d iPads lose the only Wi-Fi network that they know from here. Without another network they cannot be reached any more."},
+		"other-wifi": {"1 iPad changes to another Wi-Fi network. If its settings are wrong, it cannot be reached any more.",
+			"%d iPads change to another Wi-Fi network. If its settings are wrong, they cannot be reached any more."},
+		"wifi-changed": {"1 iPad gets other settings for the Wi-Fi network it uses. If these are wrong, it cannot be reached any more.",
+			"%d iPads get other settings for the Wi-Fi network they use. If these are wrong, they cannot be reached any more."},
+		"data-lost": {"On 1 iPad an app would go together with what was made with it. It stays there until somebody confirms the removal by the number of devices: ranzen removal confirm.",
+			"On %d iPads an app would go together with what was made with it. It stays there until somebody confirms the removal by the number of devices: ranzen removal confirm."},
 	}
 	for _, code := range []string{"only-wifi", "other-wifi", "wifi-changed", "data-lost"} {
 		if h := w.hazards[code]; h != nil {
-			h.Text = fmt.Sprintf(texts[code], h.Devices)
+			h.Text = counted(h.Devices, texts[code][0], texts[code][1])
 			w.plan.Hazards = append(w.plan.Hazards, *h)
 		}
 	}

@@ -135,7 +135,7 @@ func (r *Room) ConfirmRemoval(ctx context.Context, tx *sqldb.Tx, by audit.Actor,
 	return after, r.decide(ctx, tx, by, tenantID, app, "removal.confirm", func(kept []keptItem, name string) error {
 		if len(kept) != count {
 			return fault.New(fault.Conflict, "removal.count",
-				"%s stays on %d iPads that nobody wishes it on, not on %d. Nothing was changed: look at `ranzen removal list`, then say that number.", name, len(kept), count).On("count")
+				"%s stays on %s that nobody wishes it on, not on %d. Nothing was changed: look at `ranzen removal list`, then say that number.", name, counted(len(kept), "1 iPad", "%d iPads"), count).On("count")
 		}
 		return nil
 	}, after)

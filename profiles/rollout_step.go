@@ -201,7 +201,7 @@ func (r *Room) halt(ctx context.Context, tx *sqldb.Tx, o rolloutRow, m rolloutMo
 		serials = append(serials, known[e].Serial)
 	}
 	o.State = "halted"
-	o.Reason = fmt.Sprintf("%d iPads (%s): %s", len(m.who), strings.Join(serials, ", "), m.halt)
+	o.Reason = fmt.Sprintf("%s (%s): %s", counted(len(m.who), "1 iPad", "%d iPads"), strings.Join(serials, ", "), m.halt)
 	if err := updateRollout(ctx, tx, o); err != nil {
 		return err
 	}

@@ -234,10 +234,22 @@ type assignmentRow struct {
 	At        sqldb.Time `db:"created_at"`
 }
 
-func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow, err error) {
-	err = q.Select(ctx, &rows, `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.tenant_id, a.exclude, a.created_by, a.created_at
+func (a assignmentRow) assignment() Assignment {
+	return Assignment{ID: a.ID, Kind: a.Kind, Name: a.Name, ItemID: a.ItemID, Exclude: a.Exclude, TenantID: a.TenantID, CreatedBy: a.By, Scope: Scope{a.ScopeKind, a.ScopeID}, CreatedAt: a.At.Time}
+}
+
+const assignmentSelect = `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, a.scope_kind, a.scope_id, a.tenant_id, a.exclude, a.created_by, a.created_at
 		FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
-		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id ORDER BY a.created_at, a.id`)
+		LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
+
+func allAssignments(ctx context.Context, q sqldb.Queryer) (rows []assignmentRow, err error) {
+	err = q.Select(ctx, &rows, assignmentSelect+` ORDER BY a.created_at, a.id`)
+	return rows, err
+}
+
+// assignmentsTo are those to one scope, of whatever items.
+func assignmentsTo(ctx context.Context, q sqldb.Queryer, s Scope) (rows []assignmentRow, err error) {
+	err = q.Select(ctx, &rows, assignmentSelect+` WHERE a.scope_kind = ? AND a.scope_id = ? ORDER BY a.created_at, a.id`, s.Kind, s.ID)
 	return rows, err
 }
 

@@ -16,6 +16,9 @@ import (
 // will not get a change soon.
 const silentAfter = 7 * 24 * time.Hour
 
+// eraseKey is by what an erase is open in the queue.
+const eraseKey = "device.erase"
+
 // whoWaits finds the devices that a change concerns and that do not get it now:
 // those touched that do not speak, and those that have no enrollment to be
 // touched.
@@ -27,10 +30,22 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 		if err != nil {
 			return err
 		}
+		enrollments := make([]string, 0, len(part))
+		for _, f := range known {
+			enrollments = append(enrollments, f.EnrollmentID)
+		}
+		slices.Sort(enrollments)
+		open, err := r.Queue.Open(ctx, tx, enrollments)
+		if err != nil {
+			return err
+		}
 		for _, id := range part {
 			f := known[id]
 			silent := now.Sub(f.LastSeen)
+			_, erasing := open[f.EnrollmentID][eraseKey]
 			switch {
+			case erasing:
+				tally(w.waiting, "erase_requested", f.Serial)
 			case f.LostMode:
 				tally(w.waiting, "lost", f.Serial)
 			case !f.LastSeen.IsZero() && silent > silentAfter:
@@ -42,17 +57,20 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 	if err := r.whoIsAway(ctx, tx, c, w); err != nil {
 		return err
 	}
-	for _, text := range []struct{ code, words string }{
-		{"silent", "%d iPads have said nothing for a week or longer, the longest for " + fmt.Sprint(longest) + " days. It reaches them when they connect again."},
-		{"lost", "%d iPads are in Lost Mode. It reaches them when that ends."},
-		{"known", "%d iPads are not enrolled yet. It reaches them when they enroll."},
-		{"enrolling", "%d iPads are enrolling just now. It reaches them when that is complete."},
-		{"held", "%d iPads wait for a decision about a second enrollment of their serial number: ranzen hold list."},
-		{"erased", "%d iPads were erased. It reaches them when they are set up again."},
-		{"unenrolled", "From %d iPads the management was removed. It reaches them when they enroll again."},
+	for _, text := range []struct{ code, one, more string }{
+		{"silent", fmt.Sprintf("1 iPad has said nothing for %d days. It reaches it when it connects again.", longest),
+			"%d iPads have said nothing for a week or longer, the longest for " + fmt.Sprint(longest) + " days. It reaches them when they connect again."},
+		{"erase_requested", "1 iPad is to be erased. It reaches it when it is set up again.", "%d iPads are to be erased. It reaches them when they are set up again."},
+		{"lost", "1 iPad is in Lost Mode. It reaches it when that ends.", "%d iPads are in Lost Mode. It reaches them when that ends."},
+		{"known", "1 iPad is not enrolled yet. It reaches it when it enrolls.", "%d iPads are not enrolled yet. It reaches them when they enroll."},
+		{"enrolling", "1 iPad is enrolling just now. It reaches it when that is complete.", "%d iPads are enrolling just now. It reaches them when that is complete."},
+		{"held", "1 iPad waits for a decision about a second enrollment of its serial number: ranzen hold list.",
+			"%d iPads wait for a decision about a second enrollment of their serial number: ranzen hold list."},
+		{"erased", "1 iPad was erased. It reaches it when it is set up again.", "%d iPads were erased. It reaches them when they are set up again."},
+		{"unenrolled", "From 1 iPad the management was removed. It reaches it when it enrolls again.", "From %d iPads the management was removed. It reaches them when they enroll again."},
 	} {
 		if h := w.waiting[text.code]; h != nil {
-			h.Text = fmt.Sprintf(text.words, h.Devices)
+			h.Text = counted(h.Devices, text.one, text.more)
 			w.plan.Waiting = append(w.plan.Waiting, *h)
 		}
 	}

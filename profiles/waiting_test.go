@@ -1,11 +1,13 @@
 package profiles_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ranzen/internal/commands"
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 	"ranzen/profiles"
@@ -13,7 +15,7 @@ import (
 
 func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		ids := w.enrolled(6)
+		ids := w.enrolled(7)
 		now := w.clk.Now()
 		w.do(func(tx *sqldb.Tx) error {
 			for id, seen := range map[string]time.Time{ids[0]: now, ids[1]: now.Add(-41 * 24 * time.Hour), ids[2]: now.Add(-8 * 24 * time.Hour)} {
@@ -26,6 +28,9 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 					return err
 				}
 			}
+			if _, err := w.queue.Add(w.Context(), tx, commands.Command{EnrollmentID: ids[6], Generation: 1, Kind: "device.erase", RequestType: "EraseDevice", DedupeKey: "device.erase", Origin: "user:test"}); err != nil {
+				return err
+			}
 			for serial, state := range map[string]schools.AssetState{"RZTESTNEW": schools.Delivered, "RZTESTOLD": schools.Disposed} {
 				if _, err := tx.Exec(w.Context(), `INSERT INTO devices (id, tenant_id, serial, asset_state, created_at, updated_at) VALUES (?, 'tenant-1', ?, ?, 0, 0)`, "d"+serial, serial, string(state)); err != nil {
 					return err
@@ -36,7 +41,7 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		w.addWiFi("Wi-Fi", "Sandtal")
 		waiting := func(p profiles.Plan) (out []string) {
 			for _, h := range p.Waiting {
-				if h.Devices != len(h.Serials) || !strings.Contains(h.Text, "iPads") {
+				if h.Devices != len(h.Serials) || strings.Contains(h.Text, "1 iPad ") != (h.Devices == 1) || strings.Contains(h.Text, "iPads ") != (h.Devices > 1) {
 					t.Errorf("%+v", h)
 				}
 				out = append(out, h.Code+" "+strings.Join(h.Serials, ","))
@@ -48,8 +53,8 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		}
 		for _, scope := range []profiles.Scope{all, {Kind: "tenant", ID: "tenant-1"}} {
 			p := w.try(w.assigning(scope, "Wi-Fi"))
-			want := []string{"silent RZTEST000001,RZTEST000002", "lost RZTEST000003", "known RZTESTNEW", "erased RZTEST000004", "unenrolled RZTEST000005"}
-			if got := waiting(p); p.Devices != 4 || !slices.Equal(got, want) {
+			want := []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "lost RZTEST000003", "known RZTESTNEW", "erased RZTEST000004", "unenrolled RZTEST000005"}
+			if got := waiting(p); p.Devices != 5 || !slices.Equal(got, want) {
 				t.Errorf("%s: %d touched, waiting\n%q, want\n%q", scope.Kind, p.Devices, got, want)
 			}
 		}
@@ -57,7 +62,7 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		if p := w.try(w.assigning(profiles.Scope{Kind: "tenant", ID: "tenant-1"}, "Wi-Fi")); len(p.Waiting) != 0 {
 			t.Errorf("what was wished before waits once more: %+v", p.Waiting)
 		}
-		if got := waiting(w.try(w.unassigning(all, "Wi-Fi"))); !slices.Equal(got, []string{"silent RZTEST000001,RZTEST000002", "lost RZTEST000003"}) {
+		if got := waiting(w.try(w.unassigning(all, "Wi-Fi"))); !slices.Equal(got, []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "lost RZTEST000003"}) {
 			t.Errorf("of a wish that ends: %q", got)
 		}
 	})
@@ -82,6 +87,69 @@ func TestAGroupThatGoesWithItsWishIsNoHindrance(t *testing.T) {
 		d.Assignments, d.Groups = []profiles.DocAssignment{}, []profiles.DocGroup{}
 		if edits, _, err := w.applying(d, true); err != nil || len(edits) != 2 {
 			t.Errorf("it did %v (%v)", edits, err)
+		}
+	})
+}
+
+// What a group wishes goes with it as if it were unassigned: what holds data stays
+// at its gate, and what the group was spared comes.
+func TestAGroupGoesWithWhatIsAssignedToItByItsPlan(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(2)
+		w.addWiFi("Wi-Fi", "Sandtal")
+		w.addWiFi("Spared", "Elsewhere")
+		w.addApp("Keynote")
+		var g schools.Group
+		w.do(func(tx *sqldb.Tx) (err error) {
+			if err := w.room.SetHoldsData(t.Context(), tx, "user:test", "", "Keynote", true); err != nil {
+				return err
+			}
+			if g, err = w.schools.CreateGroup(t.Context(), tx, "user:test", "", "some"); err != nil {
+				return err
+			}
+			return w.schools.AddToGroup(t.Context(), tx, "user:test", g.ID, "d"+ids[0])
+		})
+		of := profiles.Scope{Kind: "group", ID: g.ID}
+		w.assign(of, "Wi-Fi", "Keynote")
+		w.assign(all, "Spared")
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := w.room.Exclude(t.Context(), tx, "user:test", "", []string{"Spared"}, of)
+			return err
+		})
+		w.plan()
+		p := w.pad(ids[0])
+		p.session()
+		w.plan()
+		if len(p.profiles) != 1 || p.apps["com.apple.Keynote"] != "Managed" {
+			t.Fatalf("before, it has %v and %v", p.profiles, p.apps)
+		}
+		removing := func(ctx context.Context, tx *sqldb.Tx) error {
+			if err := w.room.UnassignGroup(ctx, tx, "user:test", "", g); err != nil {
+				return err
+			}
+			return w.schools.RemoveGroup(ctx, tx, "user:test", g.ID)
+		}
+		plan := w.try(removing)
+		if got := actions(plan); len(got) != 3 || got["remove Wi-Fi"] != 1 || got["ask Keynote"] != 1 || got["install Spared"] != 1 || plan.Devices != 1 {
+			t.Errorf("its plan: %v on %d", got, plan.Devices)
+		}
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := w.room.Propose(t.Context(), tx, profiles.Asked{Hash: plan.Hash}, removing)
+			return err
+		})
+		for range 3 {
+			w.plan()
+			p.session()
+		}
+		if state, _ := w.state(ids[0], "app"); p.apps["com.apple.Keynote"] != "Managed" || state != "blocked" || len(p.profiles) != 1 {
+			t.Errorf("after, it has %v and %v, and the app is %s", p.profiles, p.apps, state)
+		}
+		if got := actions(w.try(func(context.Context, *sqldb.Tx) error { return nil })); len(got) != 0 {
+			t.Errorf("a second plan: %v", got)
+		}
+		list, err := w.room.AssignmentsTo(t.Context(), w.db, of)
+		if err != nil || len(list) != 0 {
+			t.Errorf("left are %v (%v)", list, err)
 		}
 	})
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,6 +15,7 @@ import (
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 	"ranzen/internal/views"
+	"ranzen/profiles"
 )
 
 type group struct {
@@ -110,20 +113,7 @@ func (s *Server) apiGroups(api huma.API) {
 				return s.Profiles.SetRule(ctx, tx, by, g, in.Body.Rule)
 			})
 		})
-	write(s, api, operation{http.MethodDelete, "/groups/{group}", "removeGroup", auth.Change, "Remove a group; its devices stay", "groups", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *OneGroup) (nothing, error) {
-			g, err := s.mine(ctx, tx, in)
-			if err != nil {
-				return nothing{}, err
-			}
-			if err := s.unassigned(ctx, tx, g.ID); err != nil {
-				return nothing{}, err
-			}
-			if err := s.Enroll.ReleaseGroup(ctx, tx, g.ID); err != nil {
-				return nothing{}, err
-			}
-			return nothing{}, s.Schools.RemoveGroup(ctx, tx, by, g.ID)
-		})
+	write(s, api, operation{http.MethodDelete, "/groups/{group}", "removeGroup", auth.Change, "Remove a group; its devices stay. One that is in use goes with its assignments, by the plan that says what that does", "groups", false}, s.removeGroup)
 	write(s, api, operation{http.MethodPost, "/groups/{group}/add", "addToGroup", auth.Change, "Put devices into a group, all or none", "groups", false},
 		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *members) (Planned, error) {
 			return s.change(ctx, tx, by, in, s.Schools.AddToGroup)
@@ -134,18 +124,56 @@ func (s *Server) apiGroups(api huma.API) {
 		})
 }
 
-// unassigned refuses a group to which something is assigned.
-func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, groupID string) error {
-	wishes, err := s.Profiles.Assignments(ctx, q, "")
+type groupRemoval struct {
+	OneGroup
+	Wanting
+}
+
+// removeGroup removes a group. What is assigned to it goes only with a plan that
+// was looked at, or for a look.
+func (s *Server) removeGroup(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *groupRemoval) (Planned, error) {
+	g, err := s.mine(ctx, tx, &in.OneGroup)
 	if err != nil {
-		return err
+		return Planned{}, err
 	}
-	for _, w := range wishes {
-		if w.Scope.Kind == "group" && w.Scope.ID == groupID {
-			return fault.New(fault.Conflict, "group.in-use", "%s is assigned to this group. Unassign it first.", w.Name)
+	if !in.DryRun && in.Plan == "" {
+		if err := s.unassigned(ctx, tx, g); err != nil {
+			return Planned{}, err
 		}
 	}
-	return nil
+	tenant, err := s.asTenant(ctx, tx, in.Tenant)
+	if err != nil {
+		return Planned{}, err
+	}
+	return s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := s.Profiles.UnassignGroup(ctx, tx, by, tenant, g); err != nil {
+			return err
+		}
+		if err := s.Enroll.ReleaseGroup(ctx, tx, g.ID); err != nil {
+			return err
+		}
+		return s.Schools.RemoveGroup(ctx, tx, by, g.ID)
+	})
+}
+
+// unassigned refuses a group that is in use, and names by what.
+func (s *Server) unassigned(ctx context.Context, q sqldb.Queryer, g schools.Group) error {
+	list, err := s.Profiles.AssignmentsTo(ctx, q, profiles.Scope{Kind: "group", ID: g.ID})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	var names []string
+	for _, w := range list[:min(len(list), 10)] {
+		if w.Exclude {
+			w.Name += " (excluded)"
+		}
+		names = append(names, w.Name)
+	}
+	if n := len(list) - len(names); n > 0 {
+		names = append(names, fmt.Sprintf("%d more", n))
+	}
+	return fault.New(fault.Conflict, "group.in-use",
+		"To the group %s is assigned: %s. Look at what goes with it, then do just that: ranzen group remove %s --dry-run.", g.Name, strings.Join(names, ", "), g.Name)
 }
 
 // change moves devices in or out of a group.
@@ -192,6 +220,8 @@ type doubt struct {
 type groupDetail struct {
 	Group    group   `json:"group"`
 	Unknowns []doubt `json:"unknowns" doc:"At most 1000"`
+
+	Assignments []assignment `json:"assignments" doc:"What is assigned to it, or excluded from it"`
 }
 
 func (s *Server) getGroup(ctx context.Context, in *OneGroup) (out groupDetail, err error) {
@@ -210,7 +240,13 @@ func (s *Server) getGroup(ctx context.Context, in *OneGroup) (out groupDetail, e
 	if own(ctx) != "" {
 		g.Unknown = int64(len(list)) // of one's own devices
 	}
-	return groupDetail{groupOf(g, codes), mapped(list, func(d schools.Doubt) doubt { return doubt{d.Serial, d.Missing, d.In} })}, nil
+	wishes, err := s.Profiles.AssignmentsTo(ctx, s.DB, profiles.Scope{Kind: "group", ID: g.ID})
+	if err != nil {
+		return out, err
+	}
+	out.Assignments, err = s.named(ctx, wishes, codes)
+	out.Group, out.Unknowns = groupOf(g, codes), mapped(list, func(d schools.Doubt) doubt { return doubt{d.Serial, d.Missing, d.In} })
+	return out, err
 }
 
 func (s *Server) listGroups(ctx context.Context, in *PagedOf) (list[group], error) {

@@ -40,8 +40,8 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 	}
 	ctx := browser(t)
 	words := map[string][]string{
-		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: ", "1 iPads sind noch nicht angemeldet: es kommt bei der Anmeldung. (RZAAAA0002)", "Auf 1 iPads widersprechen sich Profile"},
-		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing", "1 iPads are not enrolled yet: it reaches them when they enroll. (RZAAAA0002)", "On 1 iPads profiles disagree"},
+		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: ", "1 iPad ist noch nicht angemeldet: es kommt bei der Anmeldung. (RZAAAA0002)", "Auf 1 iPad widersprechen sich Profile"},
+		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing", "1 iPad is not enrolled yet: it reaches it when it enrolls. (RZAAAA0002)", "On 1 iPad profiles disagree"},
 	}
 	for lang, want := range words {
 		for _, width := range []int64{320, 1440} {

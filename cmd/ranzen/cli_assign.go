@@ -102,15 +102,17 @@ func (c *AssignmentListCmd) Run(ctx context.Context, e env) error {
 	return c.do(e, func(api *client) (err error) {
 		list, _, err = listing[assignmentDoc](ctx, api, "/assignments", c.query(), 0)
 		return err
-	}, func(api *client) {
-		t := newTable("KIND", "NAME", "TO", "BY", "SINCE")
-		for _, a := range list {
-			to := a.To
-			if a.Exclude {
-				to = "not " + to
-			}
-			t.add(a.Kind, a.Name, to, a.By, moment(a.CreatedAt))
+	}, func(api *client) { api.print(assignmentsTable(list), "Nothing is assigned.") })
+}
+
+func assignmentsTable(list []assignmentDoc) *table {
+	t := newTable("KIND", "NAME", "TO", "BY", "SINCE")
+	for _, a := range list {
+		to := a.To
+		if a.Exclude {
+			to = "not " + to
 		}
-		api.print(t, "Nothing is assigned.")
-	})
+		t.add(a.Kind, a.Name, to, a.By, moment(a.CreatedAt))
+	}
+	return t
 }

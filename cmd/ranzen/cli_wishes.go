@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -101,11 +102,11 @@ func (c *AppRemoveCmd) Run(ctx context.Context, e env) error {
 type GroupCmd struct {
 	Create GroupCreateCmd `cmd:"" help:"Make a group."`
 	List   GroupListCmd   `cmd:"" help:"List the groups."`
-	Show   GroupShowCmd   `cmd:"" help:"Show a group, and of which devices its rule does not know."`
+	Show   GroupShowCmd   `cmd:"" help:"Show a group, what is assigned to it, and of which devices its rule does not know."`
 	Rule   GroupRuleCmd   `cmd:"" help:"Give a group another rule."`
 	Add    GroupAddCmd    `cmd:"" help:"Put devices into a group."`
 	Drop   GroupDropCmd   `cmd:"" help:"Take devices out of a group."`
-	Remove GroupRemoveCmd `cmd:"" help:"Remove a group; its devices stay."`
+	Remove GroupRemoveCmd `cmd:"" help:"Remove a group; its devices stay. What is assigned to it goes by a plan only."`
 }
 
 type groupDoc struct {
@@ -157,7 +158,8 @@ type GroupShowCmd struct {
 	Name string `arg:"" help:"The group's name."`
 }
 
-// Run prints the group, and the devices of which its rule does not know.
+// Run prints the group, what is assigned to it, and the devices of which its rule
+// does not know.
 func (c *GroupShowCmd) Run(ctx context.Context, e env) error {
 	var doc struct {
 		Group    groupDoc `json:"group"`
@@ -166,10 +168,14 @@ func (c *GroupShowCmd) Run(ctx context.Context, e env) error {
 			Missing string `json:"missing"`
 			In      bool   `json:"in"`
 		} `json:"unknowns"`
+		Assignments []assignmentDoc `json:"assignments"`
 	}
 	return c.do(e, func(api *client) error { return api.get(ctx, at("groups", c.Name), c.query(), &doc) }, func(api *client) {
 		g := doc.Group
 		api.facts("name", g.Name, "rule", g.Rule, "devices", fmt.Sprint(g.Devices), "not known", fmt.Sprint(g.Unknown), "since", moment(g.CreatedAt))
+		if len(doc.Assignments) > 0 {
+			api.print(assignmentsTable(doc.Assignments), "")
+		}
 		t := newTable("DEVICE", "NOT KNOWN", "IN UNTIL THEN")
 		for _, d := range doc.Unknowns {
 			t.add(d.Device, d.Missing, yesNo(&d.In))
@@ -277,11 +283,26 @@ func (c *GroupDropCmd) Run(ctx context.Context, e env) error {
 type GroupRemoveCmd struct {
 	Remote
 	ForTenant
-	Name string `arg:"" help:"The group's name."`
+	DryRun bool   `help:"Only say what would go, and from which devices."`
+	Plan   string `placeholder:"HASH" help:"Remove it with what is assigned to it, if that still does what the plan with this hash says."`
+	Name   string `arg:"" help:"The group's name."`
 }
 
 // Run removes the group.
 func (c *GroupRemoveCmd) Run(ctx context.Context, e env) error {
-	return c.do(e, func(api *client) error { return api.delete(ctx, withQuery(at("groups", c.Name), c.query())) },
-		func(api *client) { api.line("Group %s is removed.", c.Name) })
+	var doc planDoc
+	planning := Planning{DryRun: c.DryRun, Plan: c.Plan}.planning()
+	return c.do(e, func(api *client) error {
+		return api.call(ctx, http.MethodDelete, withQuery(at("groups", c.Name), with(c.query(), planning)), nil, &doc)
+	}, func(api *client) {
+		if c.DryRun {
+			api.plan(doc)
+			if doc.Devices == 0 { // it may be in use by wishes that reach nobody
+				api.line("Nothing was changed. Do just this with: --plan %s", doc.Hash)
+			}
+			return
+		}
+		api.line("Group %s is removed.", c.Name)
+		api.planned(doc)
+	})
 }

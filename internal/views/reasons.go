@@ -54,7 +54,7 @@ func germanOf() []german {
 }
 
 // ofSome is how the reason of a halted roll-out begins.
-var ofSome = regexp.MustCompile(`^(\d+ iPads \([^)]*\): )(.+)$`)
+var ofSome = regexp.MustCompile(`^(\d+ iPads? \([^)]*\): )(.+)$`)
 
 // inBoth gives a sentence of package profiles in both languages; what the iPad
 // itself said stays as it said it.

@@ -141,7 +141,8 @@ function drawn(p, warnings) {
     const [action, item, reason] = key.split("\n");
     return say(T["act." + action] || action, { n: who.length, item }) + (reason ? " " + reason : "") + " (" + who.slice(0, 5).join(", ") + (who.length > 5 ? ", …" : "") + ")";
   });
-  const told = (kind, h) => T[kind + h.code] ? say(T[kind + h.code], { n: h.devices }) + (h.serials.length ? " (" + h.serials.slice(0, 5).join(", ") + (h.devices > 5 ? ", …" : "") + ")" : "") : h.text;
+  const text = (key, n) => { const [one, more] = T[key].split("|"); return n === 1 || !more ? one : more; };
+  const told = (kind, h) => T[kind + h.code] ? say(text(kind + h.code, h.devices), { n: h.devices }) + (h.serials.length ? " (" + h.serials.slice(0, 5).join(", ") + (h.devices > 5 ? ", …" : "") + ")" : "") : h.text;
   const limit = l => say(T["limit." + l.code] || l.text, { n: l.devices, item: l.item, keys: l.keys.slice(0, 5).join(", ") + (l.keys.length > 5 ? ", …" : "") });
   return make("div", { class: "plan" + (p.hazards.length ? " bad" : "") },
     make("p", {}, make("strong", {}, p.devices ? say(T.touches, { n: p.devices }) : T.touchesNone), p.devices && p.rollout === "rings" ? " " + T.rings : ""),
