@@ -53,12 +53,19 @@ func (r *Room) TakeIPA(ctx context.Context, in io.Reader) (Upload, error) {
 	}
 	err := r.take(ctx, &u, in)
 	if err != nil {
-		kept := context.WithoutCancel(ctx) // who uploads may have hung up
-		if derr := r.DB.Do(kept, func(tx *sqldb.Tx) error { return dropUpload(kept, tx, u.id) }); derr != nil {
-			err = errors.Join(err, derr)
-		}
+		err = errors.Join(err, r.DropUpload(ctx, u))
 	}
 	return u, err
+}
+
+// DropUpload gives up an upload that no version took: what was refused, or only
+// tried. One that a version took stays.
+func (r *Room) DropUpload(ctx context.Context, u Upload) error {
+	ctx = context.WithoutCancel(ctx) // who uploads may have hung up
+	if err := r.DB.Do(ctx, func(tx *sqldb.Tx) error { return dropUpload(ctx, tx, u.id) }); err != nil {
+		return fmt.Errorf("drop an upload: %w", err)
+	}
+	return nil
 }
 
 func (r *Room) take(ctx context.Context, u *Upload, in io.Reader) (err error) {
@@ -119,7 +126,8 @@ func sumOf(b []byte) string {
 
 // AddIPA makes an in-house app of a tenant's known, or of the provider's for "".
 // The same name again is a new version, which tablets that have the app wished
-// get; the same file again changes nothing, an earlier one goes back to it.
+// get; the same file again changes nothing. An earlier one goes back to it, for
+// tablets that do not have a later one: see fulfils.
 //
 // Faults: ipa.other-app, ipa.same-version, ipa.upload-lost, app.known, app.not-in-house.
 func (r *Room) AddIPA(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, name string, holdsData bool, u Upload) (App, error) {
@@ -203,21 +211,20 @@ func (r *Room) keepVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a 
 	if err := insertAppVersion(ctx, tx, v, string(traits), string(by), r.Clock.Now()); err != nil {
 		return App{}, fmt.Errorf("write a version of an app: %w", err)
 	}
-	a.Version = 0 // so that it changes
+	if version == 1 {
+		a.Version = 0 // so that it changes
+	}
 	return r.useVersion(ctx, tx, by, a, v)
 }
 
 // useVersion has tablets get a version of an in-house app.
 func (r *Room) useVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a appRow, v appVersionRow) (App, error) {
-	changed := a.Version != v.Version
+	from := a.Version
 	a.Version = v.Version
 	out := a.app()
 	out.IPA, out.SHA256, out.Size = v.ipa(a.BundleID), v.SHA256, v.Size
-	if !changed {
+	if from == v.Version {
 		return out, nil
-	}
-	if err := r.free(ctx, tx, map[thing]bool{{kindApp, a.ID}: true}); err != nil {
-		return App{}, err
 	}
 	if err := setAppVersion(ctx, tx, a.ID, v.Version); err != nil {
 		return App{}, fmt.Errorf("write a version of an app: %w", err)
@@ -227,6 +234,9 @@ func (r *Room) useVersion(ctx context.Context, tx *sqldb.Tx, by audit.Actor, a a
 	})
 	if err != nil {
 		return App{}, err
+	}
+	if from > 0 {
+		r.undoable(ctx, undo{Do: "publish", Kind: kindApp, ItemID: a.ID, Version: from})
 	}
 	return out, r.markItem(ctx, tx, kindApp, a.ID)
 }
@@ -422,7 +432,7 @@ func (r *Room) provenVersions(ctx context.Context, tx *sqldb.Tx, c commands.Comm
 // and shows another, or none; 0: no more.
 func (r itemRow) arriving(observed *int64, now time.Time) time.Duration {
 	since := now.Sub(r.AckAt.Time)
-	if r.Desired == nil || r.State != acknowledged || observed != nil && *observed == *r.Desired || since >= showsWithin {
+	if r.Desired == nil || r.State != acknowledged || fulfils(r.Kind, observed, *r.Desired) || since >= showsWithin {
 		return 0
 	}
 	return askAgain(since)

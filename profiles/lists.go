@@ -111,8 +111,8 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 		row.State = removing
 	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render && row.beside():
 		row.State, row.Reason, row.RetryAt = acknowledged, "The new Wi-Fi network is there, and the former one goes next.", sqldb.Time{}
-	case observed != nil && *observed == *row.Desired && row.SeenRender == row.Render:
-		row.State, row.Reason, row.RetryAt = installed, "", sqldb.Time{}
+	case fulfils(row.Kind, observed, *row.Desired) && row.SeenRender == row.Render:
+		row.settle()
 	case wasThere:
 		row.undo(now)
 	case row.State == acknowledged:

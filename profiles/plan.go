@@ -65,6 +65,22 @@ type tablet struct {
 	lists map[string]time.Time         // when each list was last seen in this generation
 }
 
+// fulfils tells whether what a tablet shows is what is wished of it. Of an app a
+// later version is, too: iPadOS does not put an earlier one in its place.
+func fulfils(kind string, observed *int64, version int64) bool {
+	return observed != nil && (*observed == version || kind == kindApp && *observed > version)
+}
+
+const laterThere = "A later version is on the iPad already, and iPadOS does not go back to an earlier one of an app."
+
+// settle says of a row that its tablet has what is wished.
+func (r *itemRow) settle() {
+	r.State, r.Reason, r.RetryAt = installed, "", sqldb.Time{}
+	if *r.Observed != *r.Desired {
+		r.Reason = laterThere
+	}
+}
+
 // listAge is how old what a tablet showed may become before it is asked again.
 const listAge = 24 * time.Hour
 
@@ -146,9 +162,9 @@ func (p *planner) want(th thing, w wanted) {
 	}
 	r.RemoveAfter, r.RemoveBy = sqldb.Time{}, "" // a removal was confirmed for when nobody wished it
 	switch {
-	case r.Observed != nil && *r.Observed == v && r.SeenRender == w.Render:
+	case fulfils(th.Kind, r.Observed, v) && r.SeenRender == w.Render:
 		if r.State != installed || changed {
-			r.State, r.Reason = installed, ""
+			r.settle()
 			p.save(r)
 		}
 		return

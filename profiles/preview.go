@@ -272,8 +272,11 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 	switch {
 	case was && is && old.content() == now.content() && old.Version == now.Version && old.Render == now.Render && old.Blocked == now.Blocked:
 		return ch, false
-	case is && there && row.Observed != nil && *row.Observed == now.Version && row.SeenRender == now.Render:
+	case is && there && fulfils(row.Kind, row.Observed, now.Version) && row.SeenRender == now.Render:
 		ch.Action, ch.Reason = ActNone, "It is on the iPad already."
+		if *row.Observed != now.Version {
+			ch.Reason = laterThere
+		}
 	case is && was && present && old.Version == now.Version && old.Render != now.Render:
 		ch.Action, ch.Reason = ActUpdate, "Other values stand in it for this iPad now."
 	case is && present:

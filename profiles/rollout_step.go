@@ -51,7 +51,7 @@ func (it rolloutItem) judge(v *verdict, o rolloutRow, now time.Time) {
 	gone := it.State == "" || it.State == removed || it.State == blocked && it.Desired == nil
 	good := gone
 	if it.Target != nil {
-		good = it.State == installed && it.Observed != nil && *it.Observed == *it.Target
+		good = it.State == installed && fulfils(it.Kind, it.Observed, *it.Target)
 	}
 	handed := it.SentAt.After(o.OpenedAt.Time)
 	v.met = v.met || handed || good
@@ -215,6 +215,9 @@ func (r *Room) askLife(ctx context.Context, tx *sqldb.Tx, items []rolloutItem, i
 	for _, it := range items {
 		if slices.Contains(ids, it.EnrollmentID) && it.State != "" {
 			kinds[[2]string{it.EnrollmentID, thing{Kind: it.Kind}.list()}] = true
+			if it.Kind == kindApp { // which version of an in-house app is there only this one says
+				kinds[[2]string{it.EnrollmentID, listInstalled}] = true
+			}
 			generation[it.EnrollmentID] = it.Generation
 		}
 	}

@@ -88,6 +88,9 @@ func (r *Room) takeBack(ctx context.Context, tx *sqldb.Tx, by audit.Actor, u und
 			return fmt.Errorf("bring a wish back: %w", err)
 		}
 	case "publish":
+		if u.Kind == kindApp {
+			return r.reuse(ctx, tx, by, u)
+		}
 		return r.republish(ctx, tx, by, u)
 	}
 	r.touch(ctx, thing{u.Kind, u.ItemID})
@@ -118,6 +121,24 @@ func (r *Room) republish(ctx context.Context, tx *sqldb.Tx, by audit.Actor, u un
 		return fmt.Errorf("take a version back: %w", err)
 	}
 	return r.markItem(ctx, tx, kindProfile, p.ID)
+}
+
+// reuse has an in-house app be wished in its former version again. Tablets that
+// have the later one keep it: see fulfils.
+func (r *Room) reuse(ctx context.Context, tx *sqldb.Tx, by audit.Actor, u undo) error {
+	v, err := fileOf(ctx, tx, u.ItemID, u.Version)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return nil // it was removed since
+	}
+	if err != nil {
+		return fmt.Errorf("find a version of an app: %w", err)
+	}
+	a, err := appByID(ctx, tx, u.ItemID)
+	if err != nil {
+		return fmt.Errorf("find app: %w", err)
+	}
+	_, err = r.useVersion(ctx, tx, by, a, v)
+	return err
 }
 
 // stepEvery is how often roll-outs are looked at.

@@ -128,6 +128,11 @@ func writeAfter[I, P, O any](s *Server, api huma.API, op operation, before func(
 				return err
 			})
 		})
+		if a.leftover != nil {
+			if lerr := a.leftover(); lerr != nil {
+				return v, problemOf(ctx, errors.Join(err, lerr))
+			}
+		}
 		if err != nil && !errors.Is(err, errTried) {
 			return v, problemOf(ctx, err)
 		}

@@ -24,8 +24,15 @@ const ipaPath = "/apps/ipa"
 // uploadPause is how long an upload may stand still. A whole one may take hours.
 const uploadPause = time.Minute
 
+// savedApp is an in-house app as it is now, and what its new version does to devices.
+type savedApp struct {
+	App
+	Plan profiles.Plan `json:"plan"`
+}
+
 type ipaIn struct {
 	OfTenant
+	Wanting
 	Name      string `query:"name" required:"true" maxLength:"255" doc:"Name to assign it by; of an in-house app there is: a new version of it"`
 	HoldsData bool   `query:"holds_data" doc:"Of a new app: removing it loses what was made with it"`
 	body      io.Reader
@@ -65,14 +72,20 @@ func (s *Server) apiInHouse(api huma.API) {
 			a := askedOf(ctx) // the same key for another file is another request
 			sum := sha256.Sum256([]byte(a.hash + u.SHA256))
 			a.hash = hex.EncodeToString(sum[:])
+			a.leftover = func() error { return s.Profiles.DropUpload(ctx, u) }
 			return u, nil
 		},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *ipaIn, u profiles.Upload) (app, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *ipaIn, u profiles.Upload) (out savedApp, err error) {
 			tenant, codes, err := s.speaks(ctx, tx, in.Tenant)
 			if err != nil {
-				return app{}, err
+				return out, err
 			}
-			a, err := s.Profiles.AddIPA(ctx, tx, by, tenant, in.Name, in.HoldsData, u)
-			return appOf(a, codes), err
+			p, err := s.propose(ctx, tx, &in.Wanting, func(ctx context.Context, tx *sqldb.Tx) error {
+				a, err := s.Profiles.AddIPA(ctx, tx, by, tenant, in.Name, in.HoldsData, u)
+				out.App = appOf(a, codes)
+				return err
+			})
+			out.Plan = p.Plan
+			return out, err
 		})
 }

@@ -126,7 +126,8 @@ func (s *Server) addProfile(ctx context.Context, tx *sqldb.Tx, by audit.Actor, w
 	return out, err
 }
 
-type app struct {
+// App is an app of the App Store, or an in-house one.
+type App struct {
 	ID        string `json:"id"`
 	Tenant    string `json:"tenant" doc:"Code of whose it is; empty: the provider's, for all tenants"`
 	Name      string `json:"name"`
@@ -143,8 +144,8 @@ type app struct {
 	Size          int64  `json:"size,omitempty" doc:"Bytes"`
 }
 
-func appOf(a profiles.App, codes map[string]string) app {
-	out := app{ID: a.ID, Tenant: codes[a.TenantID], Name: a.Name, Source: "app-store", AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData, Version: a.Version}
+func appOf(a profiles.App, codes map[string]string) App {
+	out := App{ID: a.ID, Tenant: codes[a.TenantID], Name: a.Name, Source: "app-store", AdamID: a.AdamID, BundleID: a.BundleID, HoldsData: a.HoldsData, Version: a.Version}
 	if a.AdamID == "" {
 		out.Source, out.ShortVersion, out.BundleVersion, out.MinimumOS = "in-house", a.IPA.ShortVersion, a.IPA.BundleVersion, a.IPA.MinimumOS
 		out.SHA256, out.Size = a.SHA256, a.Size
@@ -154,14 +155,14 @@ func appOf(a profiles.App, codes map[string]string) app {
 
 func (s *Server) apiApps(api huma.API) {
 	read(s, api, operation{http.MethodGet, "/apps", "listApps", auth.Look, "List the apps", "apps", false},
-		func(ctx context.Context, in *PagedOf) (list[app], error) {
+		func(ctx context.Context, in *PagedOf) (list[App], error) {
 			tenant, codes, err := s.speaks(ctx, s.DB, in.Tenant)
 			if err != nil {
-				return list[app]{}, err
+				return list[App]{}, err
 			}
 			as, err := s.Profiles.Apps(ctx, s.DB, tenant)
-			one := func(a profiles.App) app { return appOf(a, codes) }
-			return few(&in.Paged, mapped(as, one), func(a app) string { return a.ID }), err
+			one := func(a profiles.App) App { return appOf(a, codes) }
+			return few(&in.Paged, mapped(as, one), func(a App) string { return a.ID }), err
 		})
 	type newApp struct {
 		Body struct {
@@ -173,10 +174,10 @@ func (s *Server) apiApps(api huma.API) {
 		}
 	}
 	write(s, api, operation{http.MethodPost, "/apps", "addApp", auth.Change, "Make an app of the App Store known", "apps", false},
-		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newApp) (app, error) {
+		func(ctx context.Context, tx *sqldb.Tx, by audit.Actor, in *newApp) (App, error) {
 			tenant, codes, err := s.speaks(ctx, tx, in.Body.Tenant)
 			if err != nil {
-				return app{}, err
+				return App{}, err
 			}
 			a, err := s.Profiles.AddApp(ctx, tx, by, profiles.App{Name: in.Body.Name, TenantID: tenant, AdamID: in.Body.AdamID, BundleID: in.Body.BundleID, HoldsData: in.Body.HoldsData})
 			return appOf(a, codes), err

@@ -46,6 +46,8 @@ type asked struct {
 	person auth.Person
 	key    string // Idempotency-Key
 	hash   string // of method, address and body
+
+	leftover func() error // gives up what was stored before the transaction and not taken by it
 }
 
 // own is the tenant that whoever asks is bound to; "" sees all tenants.

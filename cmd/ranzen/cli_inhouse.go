@@ -29,12 +29,23 @@ func (c *AppAddCmd) inHouse(ctx context.Context, e env) error {
 	if c.HoldsData {
 		query.Set("holds_data", strconv.FormatBool(true))
 	}
-	var a appDoc
+	for k, v := range c.planning() {
+		query[k] = v
+	}
+	var a struct {
+		appDoc
+		Plan planDoc `json:"plan"`
+	}
 	return c.do(e, func(api *client) error {
 		shown := &sending{from: f, of: info.Size(), to: api.hint, quiet: api.json}
 		return api.post(ctx, "/apps/ipa?"+query.Encode(), stream{"application/octet-stream", shown, info.Size()}, &a)
 	}, func(api *client) {
+		if c.DryRun {
+			api.plan(a.Plan)
+			return
+		}
 		api.line("App %s is there in version %s. Assign it with: ranzen assign %s --to SCOPE", c.Name, a.shown(), c.Name)
+		api.planned(a.Plan)
 	})
 }
 

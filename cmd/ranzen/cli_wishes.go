@@ -40,6 +40,7 @@ func (a appDoc) shown() string {
 type AppAddCmd struct {
 	Remote
 	ForTenant
+	Planning
 	Name      string `required:"" placeholder:"N" help:"Name to assign it by."`
 	AdamID    string `placeholder:"ID" help:"The number in its App Store address: …/id409183694."`
 	BundleID  string `placeholder:"B" help:"Its bundle identifier: com.apple.Keynote."`
@@ -56,6 +57,8 @@ func (c *AppAddCmd) Run(ctx context.Context, e env) error {
 		return c.inHouse(ctx, e)
 	case c.AdamID == "" || c.BundleID == "":
 		return usagef("Which app? Say --adam-id ID and --bundle-id B for one of the App Store, or --ipa FILE for an in-house app.")
+	case len(c.planning()) > 0:
+		return usagef("An app of the App Store has no versions here, so --dry-run, --plan, --rollout and --soak are for --ipa FILE. Making it known changes nothing on devices; ranzen assign does.")
 	}
 	body := map[string]any{"name": c.Name, "adam_id": c.AdamID, "bundle_id": c.BundleID, "holds_data": c.HoldsData}
 	return c.do(e, func(api *client) error { return api.post(ctx, "/apps", c.into(body), nil) },

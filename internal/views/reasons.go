@@ -34,6 +34,7 @@ func germanOf() []german {
 		{de: "Das iPad hat die App abgelehnt.", en: "The iPad refused the app"},
 		{de: "Das iPad meldet einen Fehler und sagt nicht, welchen.", en: "The iPad reported an error and did not say which."},
 		{de: "Das neue WLAN ist da, und das frühere geht als Nächstes.", en: "The new Wi-Fi network is there, and the former one goes next."},
+		{de: "Eine spätere Version ist schon auf dem iPad, und iPadOS geht bei einer App nicht auf eine frühere zurück.", en: "A later version is on the iPad already, and iPadOS does not go back to an earlier one of an app."},
 		{de: "Es wurde auf dem iPad entfernt und wird wieder installiert.", en: "It was removed on the iPad and is installed again."},
 		{de: "In Ruhe gelassen bis %s: auf dem iPad wurde es an einem Tag fünfmal entfernt. Finden Sie heraus, von wem, dann: ranzen device retry.",
 			en: "Left alone until ", until: ": the iPad undid it"},
