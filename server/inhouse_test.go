@@ -16,12 +16,14 @@ import (
 )
 
 // anIPA is always the same file.
-func anIPA() string {
+func anIPA() string { return ipaVersion("7") }
+
+func ipaVersion(version string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, f := range [][2]string{
 		{"Payload/A.app/A", strings.Repeat("0123456789abcdef", 3000)},
-		{"Payload/A.app/Info.plist", `<?xml version="1.0"?><plist version="1.0"><dict><key>CFBundleIdentifier</key><string>de.sandtal.mensa</string><key>CFBundleVersion</key><string>7</string></dict></plist>`},
+		{"Payload/A.app/Info.plist", `<?xml version="1.0"?><plist version="1.0"><dict><key>CFBundleIdentifier</key><string>de.sandtal.mensa</string><key>CFBundleVersion</key><string>` + version + `</string></dict></plist>`},
 	} {
 		w, _ := z.CreateHeader(&zip.FileHeader{Name: f[0]}) // a buffer takes all
 		_, _ = io.WriteString(w, f[1])                      // as above
@@ -72,6 +74,52 @@ func TestAnInHouseAppIsUploadedAndServedInParts(t *testing.T) {
 			if w := get(bad); w.Code != 404 || !strings.Contains(w.Body.String(), "no app") {
 				t.Errorf("%s: %d %s", bad, w.Code, w.Body)
 			}
+		}
+	})
+}
+
+func TestAnUploadThatWasOnlyTriedOrRefusedIsGivenUp(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		h := newHouse(t, db)
+		chunks := func() (n int64) {
+			if err := h.Deps.Profiles.SweepUploads(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Get(t.Context(), &n, `SELECT COUNT(*) FROM app_chunks`); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		var a struct {
+			Version int64
+			Plan    struct{ Hash, Rollout string }
+		}
+		up := func(query, version string) int {
+			w := h.ask(h.admin, "POST", "/api/v1/apps/ipa?name=Mensa"+query, ipaVersion(version), "Idempotency-Key", "k"+query+version)
+			if err := json.Unmarshal(w.Body.Bytes(), &a); w.Code == 200 && err != nil {
+				t.Fatal(err)
+			}
+			return w.Code
+		}
+		if got := up("&dry_run=true", "7"); got != 200 || a.Plan.Hash == "" || chunks() != 0 {
+			t.Errorf("a first look: %d %+v, %d chunks stay", got, a, chunks())
+		}
+		if got := up("&rollout=rings&plan="+a.Plan.Hash, "7"); got != 200 || a.Version != 1 || a.Plan.Rollout != "now" || chunks() != 1 {
+			t.Errorf("what was looked at: %d %+v, %d chunks", got, a, chunks())
+		}
+		if got := up("&dry_run=true", "8"); got != 200 || a.Version != 2 || chunks() != 1 {
+			t.Errorf("a look at the second version: %d %+v, %d chunks", got, a, chunks())
+		}
+		for query, want := range map[string]int{"&plan=0123": 409, "&rollout=later": 422, "&tenant=none": 404} {
+			if got := up(query, "8"); got != want || chunks() != 1 {
+				t.Errorf("%s: %d, %d chunks", query, got, chunks())
+			}
+		}
+		if got := up("", "8"); got != 200 || a.Version != 2 || chunks() != 2 {
+			t.Errorf("the second version: %d %+v, %d chunks", got, a, chunks())
+		}
+		if got := up("", "8"); got != 200 || chunks() != 2 {
+			t.Errorf("the same again: %d, %d chunks", got, chunks())
 		}
 	})
 }

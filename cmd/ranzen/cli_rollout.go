@@ -102,7 +102,7 @@ func (c *RolloutResumeCmd) Run(ctx context.Context, e env) error {
 type RolloutAbortCmd struct {
 	Remote
 	ID     string `arg:"" help:"The roll-out's id."`
-	DryRun bool   `help:"Only say what going back does to each device."`
+	DryRun bool   `help:"Only say what going back does to each device. One that has a new version of an app keeps it."`
 	Plan   string `placeholder:"HASH" help:"Do it only if it still does what the plan with this hash says."`
 }
 

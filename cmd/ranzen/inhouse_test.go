@@ -126,7 +126,13 @@ func TestAnInHouseAppComesToAnIPadAndFollowsItsVersions(t *testing.T) {
 			v, seen, state, _ := item()
 			return v == 1 && seen == 1 && state == "installed"
 		})
-		in.ranzen(t, "app", "add", "--name", "Mensa", "--ipa", writeIPA(t, "de.sandtal.mensa", "1.1", "110"))
+		second := writeIPA(t, "de.sandtal.mensa", "1.1", "110")
+		looked := in.ranzen(t, "app", "add", "--name", "Mensa", "--ipa", second, "--dry-run")
+		_, hash, found := strings.Cut(looked, "--plan ")
+		if v, seen, _, _ := item(); !found || !strings.Contains(looked, "update") || v != 1 || seen != 1 {
+			t.Fatalf("a look at the second version: %d %d, %s", v, seen, looked)
+		}
+		in.ranzen(t, "app", "add", "--name", "Mensa", "--ipa", second, "--plan", strings.TrimSpace(hash))
 		wait(t, "the second version is there", func() bool {
 			v, seen, state, _ := item()
 			return v == 2 && seen == 2 && state == "installed"
