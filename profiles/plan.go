@@ -71,13 +71,11 @@ func fulfils(kind string, observed *int64, version int64) bool {
 	return observed != nil && (*observed == version || kind == kindApp && *observed > version)
 }
 
-const laterThere = "A later version is on the iPad already, and iPadOS does not go back to an earlier one of an app."
-
 // settle says of a row that its tablet has what is wished.
 func (r *itemRow) settle() {
 	r.State, r.Reason, r.RetryAt = installed, "", sqldb.Time{}
 	if *r.Observed != *r.Desired {
-		r.Reason = laterThere
+		r.Reason = "A later version is on the iPad already, and iPadOS does not go back to an earlier one of an app."
 	}
 }
 

@@ -275,7 +275,7 @@ func weigh(old wanted, was bool, now wanted, is bool, row itemRow, there bool) (
 	case is && there && fulfils(row.Kind, row.Observed, now.Version) && row.SeenRender == now.Render:
 		ch.Action, ch.Reason = ActNone, "It is on the iPad already."
 		if *row.Observed != now.Version {
-			ch.Reason = laterThere
+			ch.Reason = "It is on the iPad in a later version, and iPadOS does not go back to an earlier one of an app."
 		}
 	case is && was && present && old.Version == now.Version && old.Render != now.Render:
 		ch.Action, ch.Reason = ActUpdate, "Other values stand in it for this iPad now."
