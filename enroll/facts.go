@@ -27,7 +27,8 @@ func (r *Room) Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []strin
 	out := make(map[string]Facts, len(enrollmentIDs))
 	for part := range chunks(enrollmentIDs) {
 		var rows []enrollmentRow
-		if err := q.Select(ctx, &rows, `SELECT `+enrollmentColumns+` FROM enrollments e WHERE e.id IN (?)`, part); err != nil {
+		if err := q.Select(ctx, &rows, `SELECT e.id, e.device_id, e.udid, e.os_version, e.model, e.supervised, e.lost_mode, e.state, e.generation
+			FROM enrollments e WHERE e.id IN (?)`, part); err != nil {
 			return nil, fmt.Errorf("read facts: %w", err)
 		}
 		deviceIDs := make([]string, 0, len(rows))

@@ -1,6 +1,7 @@
 package schools
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -122,7 +123,7 @@ func (r *Room) ScopesOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 		parts = append(parts, `SELECT d.id AS device_id, '`+l.kind+`' AS kind, `+l.column+` AS id FROM d`+l.join+` WHERE `+l.column+` IS NOT NULL`)
 	}
 	text := `WITH d AS (SELECT v.id, v.tenant_id, v.site_id, v.cart_id, v.class_id FROM devices v WHERE v.id IN (?)) ` +
-		strings.Join(parts, ` UNION `) + ` ORDER BY device_id, kind, id`
+		strings.Join(parts, ` UNION ALL `)
 	out := make(map[string][]Scope, len(deviceIDs))
 	for part := range chunks(deviceIDs) {
 		var rows []struct {
@@ -136,6 +137,10 @@ func (r *Room) ScopesOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 		for _, row := range rows {
 			out[row.DeviceID] = append(out[row.DeviceID], Scope{row.Kind, row.ID})
 		}
+	}
+	for id, scopes := range out { // a few each; a database sorts all of them together
+		slices.SortFunc(scopes, func(a, b Scope) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+		out[id] = slices.Compact(scopes)
 	}
 	return out, nil
 }

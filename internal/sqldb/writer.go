@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,13 @@ import (
 // already spread over 64.
 const maxBatch = 64
 
+// maxLong is how many statements with long lists are kept: one of 500 rows takes
+// up to a megabyte.
+const (
+	maxLong   = 24
+	longQuery = 2 * maxKeptBinds // no shorter text has that many
+)
+
 // errClosed is returned to callers that come after Close.
 var errClosed = errors.New("the database is closed")
 
@@ -29,6 +37,7 @@ type writer struct {
 	pool    *sqlx.DB
 	conn    *sqlx.Conn
 	stmts   map[string]*sqlx.Stmt
+	long    []string // texts of those with long lists, the latest used last
 	jobs    chan *job
 	quit    chan struct{}
 	done    chan struct{}
@@ -230,13 +239,18 @@ func (w *writer) one(j *job) (whole bool) {
 	return true
 }
 
-// prepared is the kept statement for query, or nil where keeping it is not
-// worth it: spread-out lists of every length.
+// prepared is the kept statement for query. Of those with long lists the latest
+// few are kept, which are many of the same when much is written; nil is none.
 func (w *writer) prepared(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	long := len(query) > longQuery && strings.Count(query, "?") > maxKeptBinds
 	if st, ok := w.stmts[query]; ok {
+		if long {
+			i := slices.Index(w.long, query)
+			w.long = append(slices.Delete(w.long, i, i+1), query)
+		}
 		return st, nil
 	}
-	if len(w.stmts) >= maxStmts || strings.Count(query, "?") > maxKeptBinds {
+	if !long && len(w.stmts) >= maxStmts {
 		return nil, nil
 	}
 	st, err := w.conn.PreparexContext(ctx, query)
@@ -244,6 +258,15 @@ func (w *writer) prepared(ctx context.Context, query string) (*sqlx.Stmt, error)
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
 	w.stmts[query] = st
+	if long {
+		w.long = append(w.long, query)
+	}
+	if len(w.long) > maxLong {
+		oldest := w.long[0]
+		_ = w.stmts[oldest].Close() // it only gives memory back
+		delete(w.stmts, oldest)
+		w.long = slices.Delete(w.long, 0, 1)
+	}
 	return st, nil
 }
 

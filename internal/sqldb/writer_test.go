@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,4 +80,42 @@ func TestOfTwoWhoCreateOneDatabaseOneWinsAndNothingIsLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Lists of every length share a few prepared statements, which come and go.
+func TestListsOfEveryLengthMeanWhatTheySay(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		err := db.Do(t.Context(), func(tx *sqldb.Tx) error {
+			for round := range 2 {
+				for n := 1; n <= 200; n++ {
+					ids := make([]int64, n)
+					for i := range ids {
+						ids[i] = int64(i)
+					}
+					var got []int64
+					err := tx.Select(t.Context(), &got, `SELECT v.column1 FROM (VALUES (0), (1), (5), (63), (64), (199), (200)) v WHERE v.column1 IN (?) ORDER BY v.column1`+
+						strings.Repeat(` `, n%40), ids) // 40 texts of each length: more than are kept
+					if err != nil {
+						return err
+					}
+					var want []int64
+					for _, v := range []int64{0, 1, 5, 63, 64, 199, 200} {
+						if v < int64(n) {
+							want = append(want, v)
+						}
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("round %d, %d values: %v, want %v", round, n, got, want)
+					}
+					if ids[n-1] != int64(n-1) {
+						t.Error("the caller's slice was changed")
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }
