@@ -205,6 +205,12 @@ func (r *Room) itemNamed(ctx context.Context, q sqldb.Queryer, tenantID, name, k
 	return item{}, fault.New(fault.Conflict, "item.ambiguous", "%d tenants have a profile or app called %s. Say which one with --tenant.", fits, it.Name).On("names")
 }
 
+// Find tells what a name means to a tenant, or to the provider for "".
+func (r *Room) Find(ctx context.Context, q sqldb.Queryer, tenantID, name string) (kind, id string, err error) {
+	it, err := r.itemNamed(ctx, q, tenantID, name, "")
+	return it.Kind, it.ID, err
+}
+
 func unknown(kind, name string) *fault.Fault {
 	switch kind {
 	case kindProfile:

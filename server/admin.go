@@ -70,6 +70,7 @@ func (s *Server) operations(api huma.API) {
 	s.apiDevices(api)
 	s.apiWhy(api)
 	s.apiConflicts(api)
+	s.apiWho(api)
 	s.apiLinks(api)
 	s.apiProfiles(api)
 	s.apiGroups(api)

@@ -55,7 +55,7 @@ func expected() map[string][]expectation {
 	return map[string][]expectation{
 		// Devices.
 		"listDevices": append(lists, expectation{kind: list, query: "filter=serial:ALPHA*"}, expectation{kind: list, query: "filter=tenant:alpha"}),
-		"getDevice":   plain, "whyDevice": plain, "deviceConflicts": plain, "listConflicts": lists, "getTimeline": plain, "getLocation": {{code: "location.none"}}, "releaseDevice": {{body: `{"reason":"r"}`}},
+		"getDevice":   plain, "whyDevice": plain, "deviceConflicts": plain, "listConflicts": lists, "listHolders": {{spare: map[string]string{"item": "profile"}}}, "getTimeline": plain, "getLocation": {{code: "location.none"}}, "releaseDevice": {{body: `{"reason":"r"}`}},
 		"restartDevice": ordered, "refreshDevice": ordered, "endLostMode": ordered, "locateDevice": ordered, "soundDevice": ordered, "clearPasscode": ordered,
 		"retryDevice":    {{body: `{}`, code: "retry.nothing"}},
 		"renameDevice":   {{body: `{"name":"n<n>"}`}},

@@ -110,6 +110,7 @@ type cli struct {
 	Rollout     RolloutCmd     `cmd:"" help:"Changes that reach devices ring by ring."`
 	Removal     RemovalCmd     `cmd:"" help:"Apps that stay until somebody confirms that their data is lost."`
 	Conflicts   ConflictsCmd   `cmd:"" help:"What profiles on the same devices disagree about, and what holds there."`
+	Who         WhoCmd         `cmd:"" help:"Who has a profile or app or is to have it, and by which assignments."`
 	Tenant      TenantCmd      `cmd:"" help:"Tenants: whose devices are."`
 	School      SchoolCmd      `cmd:"" help:"Schools."`
 	Site        SiteCmd        `cmd:"" help:"Sites of schools."`

@@ -21,6 +21,11 @@ type Called struct {
 	Name     string // as the scope is written: a code, name or serial number
 }
 
+// Compare orders scopes by kind and id.
+func (s Scope) Compare(o Scope) int {
+	return cmp.Or(cmp.Compare(s.Kind, o.Kind), cmp.Compare(s.ID, o.ID))
+}
+
 // Called gives names and owners of scopes, one statement per kind and 500. What
 // is no more is missing from it.
 func (r *Room) Called(ctx context.Context, q sqldb.Queryer, scopes []Scope) (map[Scope]Called, error) {
@@ -139,7 +144,7 @@ func (r *Room) ScopesOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 		}
 	}
 	for id, scopes := range out { // a few each; a database sorts all of them together
-		slices.SortFunc(scopes, func(a, b Scope) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+		slices.SortFunc(scopes, Scope.Compare)
 		out[id] = slices.Compact(scopes)
 	}
 	return out, nil

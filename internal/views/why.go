@@ -96,10 +96,12 @@ type whyWish struct {
 	At        sqldb.Time `db:"created_at"`
 }
 
-const whyWishes = `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, COALESCE(p.version, x.version, 1) AS version,
+const whyWishOf = `SELECT a.id, a.item_kind, a.item_id, COALESCE(p.name, x.name, a.item_id) AS name, COALESCE(p.version, x.version, 1) AS version,
 		COALESCE(p.tenant_id, x.tenant_id, '') AS owner, a.scope_kind, a.scope_id, a.exclude, a.created_by, a.created_at
 	FROM assignments a LEFT JOIN profiles p ON a.item_kind = 'profile' AND p.id = a.item_id
-	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id
+	LEFT JOIN apps x ON a.item_kind = 'app' AND x.id = a.item_id`
+
+const whyWishes = whyWishOf + `
 	WHERE a.scope_kind = 'all' OR a.scope_kind IN ('tenant', 'school', 'site', 'class', 'cart', 'group', 'device') AND a.scope_id IN (?)
 	ORDER BY a.created_at, a.id`
 
@@ -160,8 +162,7 @@ func (r *Room) whyCases(ctx context.Context, q sqldb.Queryer, d Detail, what str
 		return by[k]
 	}
 	for _, w := range rows {
-		applies := w.ScopeKind == "all" || slices.Contains(in, schools.Scope{Kind: w.ScopeKind, ID: w.ScopeID})
-		if applies && (w.Owner == "" || w.Owner == tenant) {
+		if w.concerns(in) {
 			c := at(w.Kind, w.ItemID, w.Name)
 			c.wishes, c.version = append(c.wishes, w), w.Version
 		}
