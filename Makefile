@@ -4,11 +4,11 @@
 .PHONY: test check lint build bench fuzz setup
 
 test: setup lint
-	CI=1 .ci/with-postgres go test -race -timeout 20m ./...
+	CI=1 .ci/with-postgres go test -race -timeout 60m ./...
 
 # The same without the race detector, for while one works.
 check: setup lint
-	CI=1 .ci/with-postgres go test -timeout 20m ./...
+	CI=1 .ci/with-postgres go test -timeout 60m ./...
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; fi
