@@ -58,9 +58,10 @@ func TestTheStagingBoardInABrowser(t *testing.T) {
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	// No eval: the page's own rules forbid it, and hold here too.
-	script := `new Promise((done, fail) => { let n = 0; const look = () => { ` + "\n" + `const is = (() => { ` + statement(expression) + ` })(); if (is) done(true); else if (++n > 200) fail("it never became true"); else setTimeout(look, 50) }; look() })`
+	script := `new Promise((done, fail) => { let n = 0; const look = () => { ` + "\n" + `const is = (() => { ` + statement(expression) + ` })(); if (is) done(true); else if (++n > 600) fail("it never became true"); else setTimeout(look, 50) }; look() })`
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise)); err != nil {
-		t.Fatalf("%s: %v", expression, err)
+		said, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.getElementById("trouble").textContent + " | " + document.querySelector("main").innerText`))
+		t.Fatalf("%s: %v; the page says: %.2000s", expression, err, said)
 	}
 }
 

@@ -41,10 +41,14 @@ function signedIn() {
   $("content").hidden = false;
 }
 
-// get asks the API; with anything but an answer it says so and gives nothing.
+// get asks the API; with anything but an answer it says so and gives nothing. A
+// question that did not get through is asked once more: a network that changes
+// under a page ends what is under way.
 async function get(path, options) {
   let res;
-  try { res = await ask(path, options); } catch (e) { trouble(T.offline); return null; }
+  try {
+    res = await ask(path, options).catch(() => new Promise(wait => setTimeout(wait, 500)).then(() => ask(path, options)));
+  } catch (e) { trouble(T.offline); return null; }
   if (res.status === 401 || res.status === 403) { await refused(res); return null; }
   if (!res.ok) { trouble(await problem(res)); return null; }
   return res.json();

@@ -1,4 +1,3 @@
-let type = null; // the payload type as the catalogue describes it
 let hash = ""; // of the plan that was looked at
 let keyed = 0;
 
@@ -102,10 +101,17 @@ function field(k, box) {
 
 let readAll = () => undefined;
 
+// choose draws the form of the chosen payload. Until it is there, none is: what is
+// built is always of the payload that is chosen.
 async function choose() {
-  type = await get("/catalogue/payloads/" + encodeURIComponent($("type").value));
-  if (!type) return;
+  const wanted = $("type").value;
   forget();
+  readAll = () => undefined;
+  $("fields").replaceChildren();
+  $("about").textContent = "";
+  const type = await get("/catalogue/payloads/" + encodeURIComponent(wanted));
+  if (!type || wanted !== $("type").value) return;
+  trouble("");
   const [box, read] = group(type.keys);
   readAll = read;
   $("fields").replaceChildren(...box.childNodes);

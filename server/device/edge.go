@@ -109,11 +109,13 @@ type statusWriter struct {
 	status int
 }
 
+// WriteHeader takes the first status. A second one, as huma sets when a client
+// has left in the middle of an answer, would reach nobody.
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		w.ResponseWriter.WriteHeader(status)
 	}
-	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *statusWriter) Write(b []byte) (int, error) {
