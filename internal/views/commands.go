@@ -29,21 +29,27 @@ func (r *Room) Commands(ctx context.Context, f CommandFilter, p Page) (list []Co
 	if err != nil {
 		return nil, "", err
 	}
-	cond, args := " WHERE TRUE", []any{}
-	switch {
-	case f.State == "":
-	case !slices.Contains(commandStates(), f.State):
-		return nil, "", fault.New(fault.Invalid, "command.state", "There is no state %q. There are: %s.", f.State, strings.Join(commandStates(), ", ")).On("state")
-	case f.State == "open":
-		cond += ` AND k.state IN ('queued', 'sent', 'deferred')`
+	cond, args, id := " WHERE TRUE", []any{}, "k.id"
+	switch f.State {
+	case "", "done": // nearly all are done, and are met walking from the newest
+	case "open", "queued", "sent", "deferred":
+		// The term of the index of what is open. SQLite would rather walk through
+		// what was done for months to have it in order.
+		cond, id = cond+` AND k.state IN ('queued', 'sent', 'deferred')`, "k.id || ''"
 	default:
+		if !slices.Contains(commandStates(), f.State) {
+			return nil, "", fault.New(fault.Invalid, "command.state", "There is no state %q. There are: %s.", f.State, strings.Join(commandStates(), ", ")).On("state")
+		}
+		cond += ` AND k.state NOT IN ('queued', 'sent', 'deferred', 'done')` // the index of what went wrong
+	}
+	if f.State != "" && f.State != "open" {
 		cond, args = cond+` AND k.state = ?`, append(args, f.State)
 	}
 	if f.Kind != "" {
 		cond, args = cond+` AND k.kind = ?`, append(args, f.Kind)
 	}
 	if at != nil {
-		cond, args = cond+` AND k.id < ?`, append(args, at[0])
+		cond, args = cond+` AND `+id+` < ?`, append(args, at[0])
 	}
 	if f.Tenant != "" {
 		cond, args = cond+` AND d.tenant_id = ?`, append(args, f.Tenant)
@@ -58,7 +64,7 @@ func (r *Room) Commands(ctx context.Context, f CommandFilter, p Page) (list []Co
 			cond, args = cond+` AND k.enrollment_id IN (SELECT x.id FROM enrollments x WHERE x.device_id = ?)`, append(args, device)
 		}
 		var rows []commandRow
-		err := q.Select(ctx, &rows, commandColumns+cond+` ORDER BY k.id DESC LIMIT ?`, append(args, p.limit()+1)...)
+		err := q.Select(ctx, &rows, commandColumns+cond+` ORDER BY `+id+` DESC LIMIT ?`, append(args, p.limit()+1)...)
 		if err != nil {
 			return fmt.Errorf("list commands: %w", err)
 		}

@@ -79,8 +79,9 @@ func (n counting) with(args ...any) []any { return append(args, n.args...) }
 
 // queue counts what waits.
 func (n counting) queue(ctx context.Context, c *Counts) (err error) {
-	if c.Commands, err = counted(ctx, n.q, `SELECT state AS name, COUNT(*) AS n FROM commands
-		WHERE state IN ('queued', 'sent', 'deferred', 'uncertain')`+n.enrollment+` GROUP BY state`, n.args...); err != nil {
+	if c.Commands, err = counted(ctx, n.q, `SELECT state AS name, COUNT(*) AS n FROM commands WHERE state IN ('queued', 'sent', 'deferred')`+n.enrollment+` GROUP BY state
+		UNION ALL SELECT state, COUNT(*) FROM commands WHERE state = 'uncertain' AND state NOT IN ('queued', 'sent', 'deferred', 'done')`+n.enrollment+` GROUP BY state`,
+		n.with(n.args...)...); err != nil {
 		return fmt.Errorf("commands: %w", err)
 	}
 	var oldest sqldb.Time
