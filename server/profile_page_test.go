@@ -40,8 +40,8 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 	}
 	ctx := browser(t)
 	words := map[string][]string{
-		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: ", "1 iPad ist noch nicht angemeldet: es kommt bei der Anmeldung. (RZAAAA0002)", "Auf 1 iPad widersprechen sich Profile"},
-		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing", "1 iPad is not enrolled yet: it reaches it when it enrolls. (RZAAAA0002)", "On 1 iPad profiles disagree"},
+		"de": {"Profile", "Kein iPad ist betroffen", "ist da, in Version 1", "wird auf 1 installiert. (RZAAAA0001)", "bewirkt das nichts: allowAirDrop", "Getan.", "Eine Pflichtangabe fehlt: ", "1 iPad ist noch nicht angemeldet: es kommt bei der Anmeldung. (RZAAAA0002)", "Auf 1 iPad widersprechen sich dann Profile. (RZAAAA0001) Worum es geht und was gilt, steht nach der Änderung auf der Seite Widersprüche."},
+		"en": {"Profiles", "No iPad is touched", "is there in version 1", "is installed on 1. (RZAAAA0001)", "this does nothing: allowAirDrop", "Done.", "A key is missing", "1 iPad is not enrolled yet: it reaches it when it enrolls. (RZAAAA0002)", "On 1 iPad profiles will disagree. (RZAAAA0001) Once it is done, what about and what holds is told on the page Conflicts."},
 	}
 	for lang, want := range words {
 		for _, width := range []int64{320, 1440} {
@@ -79,6 +79,7 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 				shows("#wished", want[4])
 				shows("#wished", want[7])
 				shows("#wished", want[8])
+				until(t, ctx, fmt.Sprintf(`document.querySelector("#wished a").getAttribute("href") === "/conflicts?lang=%s"`, lang))
 				if got := seen(t, ctx, "profile", lang, width); got["heading"] != want[0] || strings.Contains(fmt.Sprint(got["text"]), "undefined") {
 					t.Errorf("the page is %v", got)
 				}

@@ -48,6 +48,7 @@ func sources() []source {
 		{"/staging", stagingHTML, stagingCSS, stagingJS, stagingTexts},
 		{"/profiles", profileHTML, profileCSS, profileJS, profileTexts},
 		{"/why", whyHTML, whyCSS, whyJS, whyTexts},
+		{"/conflicts", conflictsHTML, whyCSS, conflictsJS, conflictsTexts},
 	}
 }
 
@@ -110,16 +111,32 @@ func commonTexts(lang string) (page, script map[string]string) {
 		return map[string]string{
 				"Pages": "Pages", "Switch": "Deutsch", "SwitchTo": "Diese Seite auf Deutsch", "NoScript": "This page needs JavaScript.",
 				"Token": "API token", "TokenHelp": "As made by “ranzen token create”. It stays in this tab until you sign out or close it.", "SignIn": "Sign in", "SignOut": "Sign out",
+				"Device": "iPad", "DeviceHelp": "Serial number, asset tag, UDID or id.", "Ask": "Look",
 			}, map[string]string{
 				"lang": "en", "refused": "The server refuses this token: {why}", "offline": "The server does not answer. Check the connection and try again.",
+				"yes": "yes", "no": "no", "nothing": "nothing", "others": "{list} and {n} more",
+				"about.restriction": "Restriction {key}", "about.passcode": "Passcode rule {key}", "about.wifi-same-ssid": "Wi-Fi network {key}", "about.single-payload": "Payload {key}",
+				"whole.wifi-same-ssid": "These profiles have different settings for this network:", "whole.single-payload": "An iPad takes only one of these payloads; each of these profiles holds one, and they differ:",
+				"says": "{item} (version {version})", "holds": "What holds on the iPad:", "unsure": "Apple does not say which of them holds on the iPad; mostly it is the one installed last.",
+				"meant": "If it is meant so, nothing is to be done.", "otherwise": "Otherwise take one of them back, on the page", "takeBack": "Take one of them back, on the page",
+				"on": "On 1 iPad:|On {n} iPads:", "onMore": "and {n} more",
 			}
 	}
 	return map[string]string{
 			"Pages": "Seiten", "Switch": "English", "SwitchTo": "This page in English", "NoScript": "Diese Seite braucht JavaScript.",
 			"Token": "API-Token", "TokenHelp": "Angelegt mit „ranzen token create“. Es bleibt in diesem Tab, bis Sie sich abmelden oder ihn schließen.", "SignIn": "Anmelden", "SignOut": "Abmelden",
+			"Device": "iPad", "DeviceHelp": "Seriennummer, Inventarnummer, UDID oder Kennung.", "Ask": "Nachsehen",
 		}, map[string]string{
 			"lang": "de", "refused": "Der Server lehnt dieses Token ab: {why}", "offline": "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
+			"yes": "ja", "no": "nein", "nothing": "nichts", "others": "{list} und {n} weitere",
+			"about.restriction": "Einschränkung {key}", "about.passcode": "Code-Regel {key}", "about.wifi-same-ssid": "WLAN {key}", "about.single-payload": "Payload {key}",
+			"whole.wifi-same-ssid": "Diese Profile haben verschiedene Einstellungen für dieses WLAN:", "whole.single-payload": "Von diesem Payload nimmt ein iPad nur eines; diese Profile haben je eines, und sie sind verschieden:",
+			"says": "{item} (Version {version})", "holds": "Auf dem iPad gilt:", "unsure": "Welches davon auf dem iPad gilt, sagt Apple nicht; meist ist es das zuletzt installierte.",
+			"meant": "Ist das so gemeint, ist nichts zu tun.", "otherwise": "Sonst nehmen Sie eines davon zurück, auf der Seite", "takeBack": "Nehmen Sie eines davon zurück, auf der Seite",
+			"on": "Auf 1 iPad:|Auf {n} iPads:", "onMore": "und {n} weiteren",
 			"problem.auth.sign-in":   "Es ist unbekannt, widerrufen oder abgelaufen.",
+			"problem.internal":       "Auf dem Server ist etwas schiefgegangen. Näheres steht in seinem Protokoll.",
+			"problem.timeout":        "Der Server wurde nicht rechtzeitig fertig. Versuchen Sie es noch einmal.",
 			"problem.device.unknown": "Dieses Gerät gibt es nicht. Nennen Sie Seriennummer, Inventarnummer, UDID oder Kennung.",
 		}
 }

@@ -60,3 +60,48 @@ function begin(open) {
   $("signout").addEventListener("click", () => { sessionStorage.removeItem("token"); location.reload(); });
   if (token) open();
 }
+
+// counted are words for a number: of two with a | between them the first is for one.
+function counted(key, n) {
+  const [one, more] = T[key].split("|");
+  return say(n === 1 || !more ? one : more, { n });
+}
+
+// The device asked for stands behind # in the address: no server's log has it.
+const rememberDevice = ref => history.replaceState(null, "", ref ? "#" + encodeURIComponent(ref) : location.pathname + location.search);
+
+function rememberedDevice() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch (e) { return ""; }
+}
+
+const toDevice = ref => make("a", { href: "/why?lang=" + T.lang + "#" + encodeURIComponent(ref) }, ref);
+
+// toPage links another page by its name.
+function toPage(path, hash = "") {
+  const a = document.querySelector(`nav a[href^="${path}?"]`);
+  return make("a", { href: a.getAttribute("href") + hash }, a.textContent);
+}
+
+// spoken is a value as people read it. Of a list, which is a set to iPads, that
+// comes first which is not in all; a long one can be unfolded.
+function spoken(v, inAll) {
+  if (typeof v === "boolean") return v ? T.yes : T.no;
+  if (!Array.isArray(v)) return String(v) || T.nothing;
+  const list = [...v.filter(x => !inAll.includes(x)), ...v.filter(x => inAll.includes(x))];
+  if (list.length < 4) return list.join(", ") || T.nothing;
+  return make("details", {}, make("summary", {}, say(T.others, { list: list.slice(0, 3).join(", "), n: list.length - 3 })), list.join(", "));
+}
+
+// clash is one conflict between profiles, under a heading of that kind.
+function clash(c, heading) {
+  const whole = T["whole." + c.code];
+  const inAll = c.items.map(i => i.value).reduce((a, b) => Array.isArray(a) && Array.isArray(b) ? a.filter(x => b.includes(x)) : []);
+  const says = i => make("li", {}, say(T.says, i) + (i.value === null ? "" : ": "), i.value === null ? null : spoken(i.value, inAll));
+  return make("article", { class: c.undefined ? "bad" : "wait" },
+    make(heading, {}, say(T["about." + c.code] || "{key}", c)),
+    whole ? make("p", {}, whole) : null,
+    make("ul", {}, ...c.items.map(says)),
+    make("div", { class: "holds" }, ...(c.undefined ? [T.unsure] : [T.holds + " ", spoken(c.effective, inAll)])),
+    make("p", {}, (c.undefined ? T.takeBack : T.meant + " " + T.otherwise) + " ", toPage("/profiles"), "."),
+    c.devices ? make("p", { class: "on" }, counted("on", c.devices) + " ", ...c.serials.flatMap(s => [toDevice(s), " "]), c.devices > c.serials.length ? say(T.onMore, { n: c.devices - c.serials.length }) : null) : null);
+}

@@ -134,7 +134,7 @@ function forget() {
   $("wished").replaceChildren();
 }
 
-const items = (list, text) => list.length ? make("ul", {}, ...list.map(x => make("li", {}, text(x)))) : null;
+const items = (list, text) => list.length ? make("ul", {}, ...list.map(x => make("li", {}, ...[].concat(text(x))))) : null;
 
 // drawn is a plan in this page's words.
 function drawn(p, warnings) {
@@ -147,12 +147,11 @@ function drawn(p, warnings) {
     const [action, item, reason] = key.split("\n");
     return say(T["act." + action] || action, { n: who.length, item }) + (reason ? " " + reason : "") + " (" + who.slice(0, 5).join(", ") + (who.length > 5 ? ", …" : "") + ")";
   });
-  const text = (key, n) => { const [one, more] = T[key].split("|"); return n === 1 || !more ? one : more; };
-  const told = (kind, h) => T[kind + h.code] ? say(text(kind + h.code, h.devices), { n: h.devices }) + (h.serials.length ? " (" + h.serials.slice(0, 5).join(", ") + (h.devices > 5 ? ", …" : "") + ")" : "") : h.text;
+  const told = (kind, h) => T[kind + h.code] ? counted(kind + h.code, h.devices) + (h.serials.length ? " (" + h.serials.slice(0, 5).join(", ") + (h.devices > 5 ? ", …" : "") + ")" : "") : h.text;
   const limit = l => say(T["limit." + l.code] || l.text, { n: l.devices, item: l.item, keys: l.keys.slice(0, 5).join(", ") + (l.keys.length > 5 ? ", …" : "") });
   return make("div", { class: "plan" + (p.hazards.length ? " bad" : "") },
     make("p", {}, make("strong", {}, p.devices ? say(T.touches, { n: p.devices }) : T.touchesNone), p.devices && p.rollout === "rings" ? " " + T.rings : ""),
-    items(p.hazards, h => told("hazard.", h)), items(p.waiting || [], h => told("wait.", h)), items(rows, x => x), items(p.limits || [], limit),
+    items(p.hazards, h => h.code === "conflict" ? [told("hazard.", h) + " " + T.conflictsSay + " ", toPage("/conflicts"), "."] : told("hazard.", h)), items(p.waiting || [], h => told("wait.", h)), items(rows, x => x), items(p.limits || [], limit),
     items(warnings || [], w => "⚠ " + (T.lang === "de" ? w.text_de : w.text) + (w.path ? " [" + w.path + "]" : "")));
 }
 

@@ -16,10 +16,10 @@ var whyJS string
 func whyTexts(lang string) (page, script map[string]string) {
 	if lang == "en" {
 		return map[string]string{
-				"Title": "Why?", "Device": "iPad", "DeviceHelp": "Serial number, asset tag, UDID or id.", "Ask": "Look",
+				"Title": "Why?",
 			}, map[string]string{
-				"seen": "Last in contact {at}.", "never": "Never in contact yet.", "nothing": "Nothing is assigned to it, and nothing is on it that Ranzen brought.",
-				"evidence": "What is known of it", "when": "When", "what": "What", "source": "Who says so", "detail": "Detail", "kind.profile": "Profile", "kind.app": "App",
+				"seen": "Last in contact {at}.", "never": "Never in contact yet.", "bare": "Nothing is assigned to it, and nothing is on it that Ranzen brought.",
+				"clashesMore": "And 1 more:|And {n} more:", "evidence": "What is known of it", "when": "When", "what": "What", "source": "Who says so", "detail": "Detail", "kind.profile": "Profile", "kind.app": "App",
 				"source.server": "server", "source.device": "iPad", "source.assignment": "assignment",
 				"what.assigned": "assigned", "what.queued": "ready to be sent", "what.sent": "sent", "what.not_now": "not now", "what.acknowledged": "accepted", "what.observed": "seen on the iPad",
 				"what.absent": "not on the iPad", "what.error": "error", "what.contact": "in contact",
@@ -30,10 +30,10 @@ func whyTexts(lang string) (page, script map[string]string) {
 			}
 	}
 	return map[string]string{
-			"Title": "Warum?", "Device": "iPad", "DeviceHelp": "Seriennummer, Inventarnummer, UDID oder Kennung.", "Ask": "Nachsehen",
+			"Title": "Warum?",
 		}, map[string]string{
-			"seen": "Zuletzt gemeldet: {at}.", "never": "Es hat sich noch nie gemeldet.", "nothing": "Ihm ist nichts zugewiesen, und von Ranzen ist nichts darauf.",
-			"evidence": "Was darüber bekannt ist", "when": "Wann", "what": "Was", "source": "Wer sagt das", "detail": "Einzelheit", "kind.profile": "Profil", "kind.app": "App",
+			"seen": "Zuletzt gemeldet: {at}.", "never": "Es hat sich noch nie gemeldet.", "bare": "Ihm ist nichts zugewiesen, und von Ranzen ist nichts darauf.",
+			"clashesMore": "Und 1 weiterer:|Und {n} weitere:", "evidence": "Was darüber bekannt ist", "when": "Wann", "what": "Was", "source": "Wer sagt das", "detail": "Einzelheit", "kind.profile": "Profil", "kind.app": "App",
 			"source.server": "Server", "source.device": "iPad", "source.assignment": "Zuweisung",
 			"what.assigned": "zugewiesen", "what.queued": "zum Senden bereit", "what.sent": "gesendet", "what.not_now": "gerade nicht", "what.acknowledged": "angenommen", "what.observed": "auf dem iPad gesehen",
 			"what.absent": "nicht auf dem iPad", "what.error": "Fehler", "what.contact": "gemeldet",

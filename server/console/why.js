@@ -9,11 +9,24 @@ function proofs(list) {
   return make("details", {}, make("summary", {}, T.evidence), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": T.evidence }, table));
 }
 
-function item(w) {
+// most is how many conflicts are told here; their page has them all.
+const most = 3;
+
+// disagreements are the conflicts on the device, those first of which nobody knows
+// what holds.
+function disagreements(device, list) {
+  const first = [...list].sort((a, b) => b.undefined - a.undefined).slice(0, most), rest = list.length - first.length;
+  return make("section", {}, make("h3", {}, toPage("/conflicts", "#" + encodeURIComponent(device))), ...first.map(c => clash(c, "h4")),
+    rest ? make("p", {}, counted("clashesMore", rest) + " ", toPage("/conflicts", "#" + encodeURIComponent(device))) : null);
+}
+
+// item is one profile or app. What its text says of conflicts, at its end, is left
+// out where they are told apart.
+function item(w, apart) {
   const kind = T["kind." + w.kind] || w.kind;
   return make("article", { class: looks[w.state] ?? "wait" },
     make("h3", {}, kind + " " + w.item + " – " + (T["state." + w.state] || w.state)),
-    make("p", {}, w.text),
+    make("p", {}, apart && w.conflicts.length ? w.text.split(w.conflicts[0].text)[0] : w.text),
     w.evidence.length ? proofs(w.evidence) : null);
 }
 
@@ -23,17 +36,19 @@ async function look() {
   const w = await get("/devices/" + encodeURIComponent(ref) + "/why?lang=" + T.lang);
   if (!w) { $("answer").replaceChildren(); return; }
   trouble("");
-  history.replaceState(null, "", "#" + encodeURIComponent(w.device)); // behind #: no server's log has it
+  rememberDevice(w.device);
+  const clashes = w.items.some(i => i.conflicts.length) ? await get("/devices/" + encodeURIComponent(w.device) + "/conflicts") : null;
   const seen = w.last_seen ? say(T.seen, { at: moment(w.last_seen) }) : T.never;
   $("answer").replaceChildren(
     make("h2", {}, w.device + " – " + (T["enrollment." + w.enrollment_state] || w.enrollment_state)), make("p", {}, seen),
-    ...(w.items.length ? w.items.map(item) : [make("p", {}, T.nothing)]));
+    clashes && clashes.items.length ? disagreements(w.device, clashes.items) : "",
+    ...(w.items.length ? w.items.map(i => item(i, clashes)) : [make("p", {}, T.bare)]));
 }
 
 async function open() {
   if (!await get("/devices?limit=1")) return;
   signedIn();
-  $("device").value = decodeURIComponent(location.hash.slice(1));
+  $("device").value = rememberedDevice();
   $("device").focus();
   look();
 }
