@@ -50,10 +50,13 @@ func (r *Room) apply(ctx context.Context, tx *sqldb.Tx, ids []string, tablets ma
 	var orders []commands.Command
 	var rows []itemRow
 	again := map[time.Time][]string{}
+	settled := make([]string, 0, len(ids))
 	for _, id := range ids {
 		o, changed, next := plan(tablets[id], now)
 		orders, rows = append(orders, o...), append(rows, changed...)
-		if !next.IsZero() {
+		if next.IsZero() {
+			settled = append(settled, id)
+		} else {
 			next = next.Truncate(time.Minute).Add(time.Minute) // few different times are few statements
 			if soon := now.Add(time.Minute); next.Before(soon) {
 				next = soon
@@ -67,12 +70,12 @@ func (r *Room) apply(ctx context.Context, tx *sqldb.Tx, ids []string, tablets ma
 	if _, err := r.Queue.Add(ctx, tx, orders...); err != nil {
 		return err
 	}
-	if err := dropMarks(ctx, tx, ids); err != nil {
-		return err
+	if err := dropMarks(ctx, tx, settled); err != nil {
+		return fmt.Errorf("take marks away: %w", err)
 	}
 	for at, list := range again {
-		if err := r.MarkAt(ctx, tx, at, list...); err != nil {
-			return err
+		if err := moveMarks(ctx, tx, at, list); err != nil {
+			return fmt.Errorf("mark tablets for later: %w", err)
 		}
 	}
 	return nil

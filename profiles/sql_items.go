@@ -241,7 +241,16 @@ func takeMarks(ctx context.Context, tx *sqldb.Tx, now time.Time, limit int) (row
 }
 
 func dropMarks(ctx context.Context, tx *sqldb.Tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	_, err := tx.Exec(ctx, `DELETE FROM marks WHERE enrollment_id IN (?)`, ids)
+	return err
+}
+
+// moveMarks has tablets whose marks are taken planned again at a time.
+func moveMarks(ctx context.Context, tx *sqldb.Tx, at time.Time, ids []string) error {
+	_, err := tx.Exec(ctx, `UPDATE marks SET due_at = ? WHERE enrollment_id IN (?)`, sqldb.At(at), ids)
 	return err
 }
 
