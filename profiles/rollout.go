@@ -51,8 +51,8 @@ type Rollout struct {
 // Ring is a part of the tablets of a roll-out.
 type Ring struct {
 	Devices int      `json:"devices"`
-	Good    int      `json:"good" doc:"Observed as wished"`
-	Bad     int      `json:"bad" doc:"Failed, or silent since"`
+	Good    *int     `json:"good" doc:"Observed as wished; null where it is not counted: in lists, and once the roll-out has ended"`
+	Bad     *int     `json:"bad" doc:"Failed, or silent since; null as good is"`
 	Serials []string `json:"serials" doc:"The first ten of the bad ones"`
 }
 
@@ -241,15 +241,18 @@ func (r *Room) Rollout(ctx context.Context, q sqldb.Queryer, tenantID, id string
 	if err != nil {
 		return out, fmt.Errorf("read a roll-out: %w", err)
 	}
+	for i := range out.Rings {
+		out.Rings[i].Good, out.Rings[i].Bad = new(int), new(int)
+	}
 	bad := map[string]int{}
 	for _, d := range judge(items, row, r.Clock.Now()) {
 		ring := &out.Rings[d.ring]
 		switch {
 		case d.bad != "":
-			ring.Bad++
+			*ring.Bad++
 			bad[d.id] = d.ring
 		case d.good:
-			ring.Good++
+			*ring.Good++
 		}
 	}
 	known, err := r.Facts.Facts(ctx, q, slices.Sorted(maps.Keys(bad)))

@@ -140,7 +140,7 @@ func TestALargeChangeReachesOneTabletOfEachSiteThenATenthThenTheRest(t *testing.
 		if got := s.have("New"); got != 3 {
 			t.Fatalf("%d tablets of three sites are canaries", got)
 		}
-		if r := s.rollout(p.RolloutID); r.Rings[0].Devices != 3 || r.Rings[0].Good != 3 || r.Rings[1].Devices != 6 || r.Rings[2].Devices != 54 {
+		if r := s.rollout(p.RolloutID); r.Rings[0].Devices != 3 || *r.Rings[0].Good != 3 || r.Rings[1].Devices != 6 || r.Rings[2].Devices != 54 {
 			t.Errorf("rings: %+v", r.Rings)
 		}
 		s.live(7)
@@ -148,7 +148,7 @@ func TestALargeChangeReachesOneTabletOfEachSiteThenATenthThenTheRest(t *testing.
 			t.Fatalf("%d tablets have it after the canaries were good", got)
 		}
 		s.live(12)
-		if r := s.rollout(p.RolloutID); r.State != "done" || s.have("New") != 63 || s.have("Old") != 0 {
+		if r := s.rollout(p.RolloutID); r.State != "done" || r.Rings[0].Good != nil || s.have("New") != 63 || s.have("Old") != 0 {
 			t.Errorf("it ends %s with %d tablets on the new network and %d on the old", r.State, s.have("New"), s.have("Old"))
 		}
 	})

@@ -26,8 +26,8 @@ type rolloutDoc struct {
 	CreatedAt time.Time `json:"created_at"`
 	Rings     []struct {
 		Devices int      `json:"devices"`
-		Good    int      `json:"good"`
-		Bad     int      `json:"bad"`
+		Good    *int     `json:"good"`
+		Bad     *int     `json:"bad"`
 		Serials []string `json:"serials"`
 	} `json:"rings"`
 }
@@ -63,9 +63,20 @@ func (r rolloutDoc) print(api *client) {
 	t := newTable("RING", "DEVICES", "GOOD", "BAD", "WHICH")
 	names := []string{"0 one of each site", "1 a tenth", "2 the rest"}
 	for i, ring := range r.Rings {
-		t.add(names[min(i, len(names)-1)], fmt.Sprint(ring.Devices), fmt.Sprint(ring.Good), fmt.Sprint(ring.Bad), strings.Join(ring.Serials, " "))
+		t.add(names[min(i, len(names)-1)], fmt.Sprint(ring.Devices), countText(ring.Good), countText(ring.Bad), strings.Join(ring.Serials, " "))
 	}
 	api.print(t, "")
+	if r.State == "done" || r.State == "aborted" {
+		api.hint("It has ended. What each device has by now says: ranzen who NAME")
+	}
+}
+
+// countText is a number that may not be counted.
+func countText(n *int) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
 }
 
 // Run prints the rings.

@@ -56,6 +56,12 @@ func TestWhySaysWhatAnItemWaitsForInBothLanguages(t *testing.T) {
 		{"silent", func(c *whyCase) {
 			c.device.State, c.device.LastSeen = "silent", pointer(ago(41*24*time.Hour))
 		}, "pending", "silent", "seit 41 d nicht", "nothing for 41 d", false},
+		{"never in contact", func(c *whyCase) {
+			c.device.State, c.device.LastSeen = "silent", nil
+		}, "pending", "silent", "noch nie gemeldet", "never in contact", false},
+		{"never in contact, and ready", func(c *whyCase) {
+			c.device.LastSeen, c.command = nil, &whyCommand{State: "queued", CreatedAt: ago(3 * time.Hour)}
+		}, "pending", "contact", "Es hat sich noch nie gemeldet.", "It was never in contact.", false},
 		{"erased", func(c *whyCase) { c.device.State = "erased" }, "pending", "erased", "gelöscht", "erased", false},
 		{"blocked", func(c *whyCase) {
 			c.row = item("blocked", "The iPad is not supervised, and x works on supervised ones only.", true)

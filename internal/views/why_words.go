@@ -117,16 +117,23 @@ func (c *whyCase) outside(now time.Time) (*Reason, text) {
 	case "lost":
 		return say("lost", "Es ist als verloren gemeldet und im Modus „Verloren“.", "It is marked as lost, and in Lost Mode."), text{"Beenden Sie das, wenn es wieder da ist: ranzen device found.", "End that when it is back: ranzen device found."}
 	case "silent":
-		return say("silent", "Es meldet sich seit %s nicht.", "It has said nothing for %s.", c.seen(now)), text{"Schalten Sie es ein, entsperren Sie es und prüfen Sie das WLAN.", "Switch it on, unlock it and check the Wi-Fi."}
+		wake := text{"Schalten Sie es ein, entsperren Sie es und prüfen Sie das WLAN.", "Switch it on, unlock it and check the Wi-Fi."}
+		if d.LastSeen == nil {
+			never := c.seen(now)
+			return say("silent", never.de, never.en), wake
+		}
+		return say("silent", "Es meldet sich seit %s nicht.", "It has said nothing for %s.", span(now, *d.LastSeen)), wake
 	}
 	return nil, text{}
 }
 
-func (c *whyCase) seen(now time.Time) string {
+// seen says when it was in contact last.
+func (c *whyCase) seen(now time.Time) text {
 	if c.device.LastSeen == nil {
-		return "?"
+		return text{"Es hat sich noch nie gemeldet.", "It was never in contact."}
 	}
-	return span(now, *c.device.LastSeen)
+	ago := span(now, *c.device.LastSeen)
+	return text{"Zuletzt gesehen vor " + ago + ".", "Last seen " + ago + " ago."}
 }
 
 func (c *whyCase) failure(now time.Time) (*Reason, text) {
@@ -159,20 +166,20 @@ func (c *whyCase) underWay(now time.Time, state string) (*Reason, text) {
 	case state == "acknowledged":
 		return say("unproven", "Das iPad hat es angenommen; seine Liste, die es beweist, fehlt noch.", "The iPad has accepted it; its list, which proves it, has not come yet."), nothing
 	case k != nil && k.State == "deferred":
-		return say("not-now", "Vor %s sagte das iPad, dass es gerade nicht kann (NotNow): meist ist es gesperrt. Zuletzt gesehen vor %s.",
-			"%s ago the iPad said that it cannot just now (NotNow): mostly it is locked. Last seen %s ago.", span(now, k.AnsweredAt.Time), c.seen(now)), unlock
+		return say("not-now", "Vor %s sagte das iPad, dass es gerade nicht kann (NotNow): meist ist es gesperrt. %s",
+			"%s ago the iPad said that it cannot just now (NotNow): mostly it is locked. %s", span(now, k.AnsweredAt.Time), c.seen(now)), unlock
 	case k != nil && k.State == "sent":
-		return say("answer", "Seit %s ist es beim iPad, und die Antwort steht aus. Zuletzt gesehen vor %s.",
-			"It has been with the iPad for %s, and the answer is missing. Last seen %s ago.", span(now, k.SentAt.Time), c.seen(now)), on
+		return say("answer", "Seit %s ist es beim iPad, und die Antwort steht aus. %s",
+			"It has been with the iPad for %s, and the answer is missing. %s", span(now, k.SentAt.Time), c.seen(now)), on
 	case k != nil && k.State == "queued" && k.NotBefore.After(now):
 		return say("later", "Es wird in %s gesendet.", "It is sent in %s.", span(k.NotBefore.Time, now)), nothing
 	case k != nil && k.State == "queued" && c.device.Push != nil && c.device.Push.LastError != "":
-		return say("push", "Es lässt sich nicht wecken, Apples Push-Dienst antwortet: %s. Zuletzt gesehen vor %s.",
-				"It cannot be woken, Apple's push service answers: %s. Last seen %s ago.", c.device.Push.LastError, c.seen(now)),
+		return say("push", "Es lässt sich nicht wecken, Apples Push-Dienst antwortet: %s. %s",
+				"It cannot be woken, Apple's push service answers: %s. %s", c.device.Push.LastError, c.seen(now)),
 			text{"Prüfen Sie, ob der Server Apple erreicht (TCP 443, 2197).", "Check whether the server reaches Apple (TCP 443, 2197)."}
 	case k != nil && k.State == "queued":
-		return say("contact", "Es liegt seit %s bereit, bis das iPad sich meldet. Zuletzt gesehen vor %s.",
-			"It has been ready for %s until the iPad connects. Last seen %s ago.", span(now, k.CreatedAt.Time), c.seen(now)), on
+		return say("contact", "Es liegt seit %s bereit, bis das iPad sich meldet. %s",
+			"It has been ready for %s until the iPad connects. %s", span(now, k.CreatedAt.Time), c.seen(now)), on
 	}
 	return say("planning", "Es wird gerade geplant.", "It is being planned just now."), nothing
 }
