@@ -175,8 +175,8 @@ func TestABypassCodeIsFetchedOnceForASupervisedTablet(t *testing.T) {
 	})
 }
 
-// Pain 5.
-func TestInventoryIsAskedOnceADayOfTabletsThatAreHere(t *testing.T) {
+// What is asked does not pile up, and stands before nothing that a person orders.
+func TestPain05InventoryIsAskedOnceADayOfTabletsThatAreHere(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		here, hereE := plainTablet(w, 1)
 		_, goneE := plainTablet(w, 2)
@@ -219,6 +219,10 @@ func TestInventoryIsAskedOnceADayOfTabletsThatAreHere(t *testing.T) {
 			pass()
 		}
 		wantList(t, "after ten silent days", w.open(hereE), "device.information", "device.security", "device.certificates")
+		w.mustErase(hereE, enroll.EraseSpec{})
+		if got := here.works(nil); len(got) == 0 || got[0] != "device.erase" {
+			t.Errorf("an erase stands behind what was asked before: %v", got)
+		}
 		_ = leaving
 	})
 }

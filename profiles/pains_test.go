@@ -316,6 +316,51 @@ func TestPain26WhatTheAppStoreRefusesAtRandomIsTriedAgainByItself(t *testing.T) 
 	}
 }
 
+// Each order to install an app may take a licence. None is counted yet (ADR 18);
+// what holds is that none is taken for an iPad that needs it no more.
+func TestPain27NoLicenceIsTakenForWhoNeedsItNoMore(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(3)
+		w.addApp("Keynote")
+		w.assign(all, "Keynote")
+		w.plan()
+		open := func() (n int64) {
+			t.Helper()
+			w.must(w.db.Get(t.Context(), &n, `SELECT COUNT(*) FROM commands WHERE kind = 'app.install' AND state IN ('queued', 'sent', 'deferred')`))
+			return n
+		}
+		if n := open(); n != 3 {
+			t.Fatalf("%d are ordered for three", n)
+		}
+		// One is erased or leaves before it took it: its order goes with its life,
+		// and the loop makes none for who is away.
+		w.do(func(tx *sqldb.Tx) error {
+			if _, err := tx.Exec(t.Context(), `UPDATE enrollments SET state = 'erased', generation = generation + 1 WHERE id = ?`, ids[2]); err != nil {
+				return err
+			}
+			return w.queue.Clear(t.Context(), tx, ids[2], "the tablet was erased")
+		})
+		w.do(func(tx *sqldb.Tx) error { return w.room.Mark(t.Context(), tx, ids...) })
+		w.clk.Forward(48 * time.Hour)
+		w.plan()
+		if n := open(); n != 2 {
+			t.Errorf("%d are ordered for the two that are left", n)
+		}
+		// Nobody wishes it any more: what was not handed over never is, and what is
+		// there goes.
+		had := w.pad(ids[0])
+		had.settled()
+		w.unassign(all, "Keynote")
+		w.plan()
+		late := w.pad(ids[1])
+		late.session()
+		had.settled()
+		if slices.Contains(late.took, "InstallApplication") || len(had.apps) != 0 || open() != 0 {
+			t.Errorf("one was told %v, the other keeps %v, and %d are ordered", late.took, had.apps, open())
+		}
+	})
+}
+
 func TestPain28OneAssignmentReachesAllAndWhatIsRemovedComesBack(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		var pads []*pad
