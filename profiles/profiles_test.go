@@ -397,6 +397,7 @@ func BenchmarkOneChangeForAll(b *testing.B) {
 				w.addWiFi("Wi-Fi", "Schule")
 				w.assign(all, "Wi-Fi")
 				w.plan()
+				w.analyzed()
 				for i := 0; b.Loop(); i++ {
 					b.StopTimer()
 					w.settle()

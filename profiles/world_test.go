@@ -200,6 +200,15 @@ func (w *world) settle() {
 	})
 }
 
+// analyzed has PostgreSQL know its tables, as it does a minute after a fleet came.
+// Nobody tells SQLite.
+func (w *world) analyzed() {
+	w.Helper()
+	if w.db.Dialect() == sqldb.Postgres {
+		w.do(func(tx *sqldb.Tx) error { _, err := tx.Exec(w.Context(), `ANALYZE`); return err })
+	}
+}
+
 // plan runs the loop until nothing is due.
 func (w *world) plan() {
 	w.Helper()

@@ -105,6 +105,12 @@ func TestDo(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+		if db.Dialect() == sqldb.Postgres {
+			var jit string
+			if err := db.Get(ctx, &jit, `SHOW jit`); err != nil || jit != "off" {
+				t.Errorf("statements are compiled to machine code: %q, %v", jit, err)
+			}
+		}
 		t.Run("lists are spread out", func(t *testing.T) {
 			var got []string
 			err := db.Select(ctx, &got, `SELECT name FROM users WHERE role = ? AND name IN (?)`, "admin", []string{"a", "z"})
