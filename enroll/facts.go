@@ -136,7 +136,8 @@ func (r *Room) ActiveOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string
 
 // AwayIn gives what is known of the devices in a scope, by their ids, that are
 // not enrolled: not yet, not completely, or not any more. Those that are not used
-// any more are not among them. A device that never enrolled has no state.
+// any more are not among them. A device that never enrolled has no state; of one
+// that waits for a decision only that is told, since nobody knows which it is.
 func (r *Room) AwayIn(ctx context.Context, q sqldb.Queryer, scopeKind, scopeID string) (map[string]Facts, error) {
 	ids, err := r.Schools.DevicesInScope(ctx, q, scopeKind, scopeID)
 	if err != nil {
@@ -162,6 +163,10 @@ func (r *Room) AwayIn(ctx context.Context, q sqldb.Queryer, scopeKind, scopeID s
 	if err != nil {
 		return nil, err
 	}
+	held, err := heldAmong(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[string]Facts, len(ids))
 	for id, d := range devices {
 		if d.AssetState.Ended() {
@@ -171,7 +176,24 @@ func (r *Room) AwayIn(ctx context.Context, q sqldb.Queryer, scopeKind, scopeID s
 		if !met {
 			f = Facts{DeviceID: id, Serial: d.Serial, Name: d.Name, Model: d.Model}
 		}
+		if held[id] && f.State != Enrolling {
+			f = Facts{DeviceID: id, Serial: d.Serial, Name: d.Name, Model: d.Model, State: Held}
+		}
 		out[id] = f
+	}
+	return out, nil
+}
+
+func heldAmong(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	for part := range chunks(deviceIDs) {
+		var ids []string
+		if err := q.Select(ctx, &ids, `SELECT e.device_id FROM enrollments e WHERE e.state || '' = 'held' AND e.device_id IN (?)`, part); err != nil {
+			return nil, fmt.Errorf("list devices that wait for a decision: %w", err)
+		}
+		for _, id := range ids {
+			out[id] = true
+		}
 	}
 	return out, nil
 }
