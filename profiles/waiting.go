@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"ranzen/internal/commands"
 	"ranzen/internal/fault"
 	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
@@ -16,8 +17,8 @@ import (
 // will not get a change soon.
 const silentAfter = 7 * 24 * time.Hour
 
-// eraseKey is by what an erase is open in the queue.
-const eraseKey = "device.erase"
+// eraseKind is the kind of an erase in the queue.
+const eraseKind = "device.erase"
 
 // whoWaits finds the devices that a change concerns and that do not get it now:
 // those touched that do not speak, and those that have no enrollment to be
@@ -30,21 +31,22 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 		if err != nil {
 			return err
 		}
-		enrollments := make([]string, 0, len(part))
+		lives := make(map[string]int64, len(part))
 		for _, f := range known {
-			enrollments = append(enrollments, f.EnrollmentID)
+			lives[f.EnrollmentID] = f.Generation
 		}
-		slices.Sort(enrollments)
-		open, err := r.Queue.Open(ctx, tx, enrollments)
+		erasing, err := r.Queue.Ending(ctx, tx, eraseKind, lives)
 		if err != nil {
 			return err
 		}
 		for _, id := range part {
 			f := known[id]
 			silent := now.Sub(f.LastSeen)
-			_, erasing := open[f.EnrollmentID][eraseKey]
+			order, ordered := erasing[f.EnrollmentID]
 			switch {
-			case erasing:
+			case order == commands.Uncertain:
+				tally(w.waiting, "erase_uncertain", f.Serial)
+			case ordered:
 				tally(w.waiting, "erase_requested", f.Serial)
 			case f.LostMode:
 				tally(w.waiting, "lost", f.Serial)
@@ -61,6 +63,8 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 		{"silent", fmt.Sprintf("1 iPad has said nothing for %d days. It reaches it when it connects again.", longest),
 			"%d iPads have said nothing for a week or longer, the longest for " + fmt.Sprint(longest) + " days. It reaches them when they connect again."},
 		{"erase_requested", "1 iPad is to be erased. It reaches it when it is set up again.", "%d iPads are to be erased. It reaches them when they are set up again."},
+		{"erase_uncertain", "1 iPad was given the order to erase itself and has not answered. It reaches it when it connects, or when it is set up again.",
+			"%d iPads were given the order to erase themselves and have not answered. It reaches them when they connect, or when they are set up again."},
 		{"lost", "1 iPad is in Lost Mode. It reaches it when that ends.", "%d iPads are in Lost Mode. It reaches them when that ends."},
 		{"known", "1 iPad is not enrolled yet. It reaches it when it enrolls.", "%d iPads are not enrolled yet. It reaches them when they enroll."},
 		{"enrolling", "1 iPad is enrolling just now. It reaches it when that is complete.", "%d iPads are enrolling just now. It reaches them when that is complete."},

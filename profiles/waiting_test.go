@@ -15,7 +15,7 @@ import (
 
 func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		ids := w.enrolled(7)
+		ids := w.enrolled(10)
 		now := w.clk.Now()
 		w.do(func(tx *sqldb.Tx) error {
 			for id, seen := range map[string]time.Time{ids[0]: now, ids[1]: now.Add(-41 * 24 * time.Hour), ids[2]: now.Add(-8 * 24 * time.Hour)} {
@@ -23,13 +23,20 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 					return err
 				}
 			}
-			for id, set := range map[string]string{ids[3]: `lost_mode = TRUE`, ids[4]: `state = 'erased'`, ids[5]: `state = 'unenrolled'`} {
+			for id, set := range map[string]string{ids[3]: `lost_mode = TRUE`, ids[4]: `state = 'erased'`, ids[5]: `state = 'unenrolled'`, ids[8]: `state = 'enrolling'`, ids[9]: `state = 'held'`} {
 				if _, err := tx.Exec(w.Context(), `UPDATE enrollments SET `+set+` WHERE id = ?`, id); err != nil {
 					return err
 				}
 			}
-			if _, err := w.queue.Add(w.Context(), tx, commands.Command{EnrollmentID: ids[6], Generation: 1, Kind: "device.erase", RequestType: "EraseDevice", DedupeKey: "device.erase", Origin: "user:test"}); err != nil {
-				return err
+			for _, id := range []string{ids[0], ids[6], ids[7]} {
+				if _, err := w.queue.Add(w.Context(), tx, commands.Command{EnrollmentID: id, Generation: 1, Kind: "device.erase", RequestType: "EraseDevice", DedupeKey: "device.erase", Origin: "user:test"}); err != nil {
+					return err
+				}
+			}
+			for _, text := range []string{`UPDATE commands SET state = 'uncertain' WHERE enrollment_id IN (?, ?)`, `UPDATE enrollments SET generation = 2 WHERE id = ? AND id <> ?`} { // that of a life before says nothing
+				if _, err := tx.Exec(w.Context(), text, ids[0], ids[7]); err != nil {
+					return err
+				}
 			}
 			for serial, state := range map[string]schools.AssetState{"RZTESTNEW": schools.Delivered, "RZTESTOLD": schools.Disposed} {
 				if _, err := tx.Exec(w.Context(), `INSERT INTO devices (id, tenant_id, serial, asset_state, created_at, updated_at) VALUES (?, 'tenant-1', ?, ?, 0, 0)`, "d"+serial, serial, string(state)); err != nil {
@@ -53,8 +60,9 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		}
 		for _, scope := range []profiles.Scope{all, {Kind: "tenant", ID: "tenant-1"}} {
 			p := w.try(w.assigning(scope, "Wi-Fi"))
-			want := []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "lost RZTEST000003", "known RZTESTNEW", "erased RZTEST000004", "unenrolled RZTEST000005"}
-			if got := waiting(p); p.Devices != 5 || !slices.Equal(got, want) {
+			want := []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "erase_uncertain RZTEST000007", "lost RZTEST000003", "known RZTESTNEW",
+				"enrolling RZTEST000008", "held RZTEST000009", "erased RZTEST000004", "unenrolled RZTEST000005"}
+			if got := waiting(p); p.Devices != 6 || !slices.Equal(got, want) {
 				t.Errorf("%s: %d touched, waiting\n%q, want\n%q", scope.Kind, p.Devices, got, want)
 			}
 		}
@@ -62,7 +70,7 @@ func TestAPlanTellsWhoGetsItLaterAndWhy(t *testing.T) {
 		if p := w.try(w.assigning(profiles.Scope{Kind: "tenant", ID: "tenant-1"}, "Wi-Fi")); len(p.Waiting) != 0 {
 			t.Errorf("what was wished before waits once more: %+v", p.Waiting)
 		}
-		if got := waiting(w.try(w.unassigning(all, "Wi-Fi"))); !slices.Equal(got, []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "lost RZTEST000003"}) {
+		if got := waiting(w.try(w.unassigning(all, "Wi-Fi"))); !slices.Equal(got, []string{"silent RZTEST000001,RZTEST000002", "erase_requested RZTEST000006", "erase_uncertain RZTEST000007", "lost RZTEST000003"}) {
 			t.Errorf("of a wish that ends: %q", got)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"ranzen/internal/sqldb"
 	"ranzen/internal/sqldb/sqldbtest"
 )
@@ -86,6 +88,34 @@ func TestTheProfilePageInABrowser(t *testing.T) {
 				press("[data-do=apply]")
 				shows("#wished", want[5])
 			})
+		}
+	}
+}
+
+// TestThePageHasWordsForAllWhoWait holds the page to the states of devices: whoever
+// is not just enrolled gets a change later, and the plan says so.
+func TestThePageHasWordsForAllWhoWait(t *testing.T) {
+	h := newHouse(t, sqldbtest.SQLite(t))
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Enum []string }
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(h.document()), &doc); err != nil {
+		t.Fatal(err)
+	}
+	states := doc.Components.Schemas["Device"].Properties["enrollment_state"].Enum
+	if len(states) < 10 {
+		t.Fatalf("the states are %v", states)
+	}
+	for _, lang := range []string{"de", "en"} {
+		page := h.ask("", "GET", "/profiles?lang="+lang, "").Body.String()
+		for _, s := range states {
+			if strings.Contains(page, "wait."+s) != (s != "enrolled") {
+				t.Errorf("in %s it says nothing of those that are %s, or something of those that need no wait", lang, s)
+			}
 		}
 	}
 }

@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"ranzen/internal/sqldb"
 )
@@ -47,4 +49,27 @@ func (q *Queue) Ordered(ctx context.Context, qr sqldb.Queryer, enrollmentID stri
 		return false, fmt.Errorf("look for %s: %w", kind, err)
 	}
 	return n > 0, nil
+}
+
+// Ending tells which tablets have an order of a kind that goes out at most once
+// before them in the life they are in: by enrollment Uncertain where one was handed
+// over and not answered, else Queued, Sent or Deferred. generations are the lives
+// asked for.
+func (q *Queue) Ending(ctx context.Context, qr sqldb.Queryer, kind string, generations map[string]int64) (map[string]State, error) {
+	out := map[string]State{}
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(generations)), chunk) {
+		var rows []row
+		// The states are written as in the index commands_erase.
+		err := qr.Select(ctx, &rows, `SELECT enrollment_id, generation, state FROM commands
+			WHERE once AND state IN ('queued', 'sent', 'deferred', 'uncertain') AND kind = ? AND enrollment_id IN (?)`, kind, part)
+		if err != nil {
+			return nil, fmt.Errorf("look for %s: %w", kind, err)
+		}
+		for _, r := range rows {
+			if r.Generation == generations[r.EnrollmentID] && out[r.EnrollmentID] != Uncertain {
+				out[r.EnrollmentID] = State(r.State)
+			}
+		}
+	}
+	return out, nil
 }
