@@ -9,7 +9,6 @@ import (
 
 	"ranzen/internal/commands"
 	"ranzen/internal/fault"
-	"ranzen/internal/schools"
 	"ranzen/internal/sqldb"
 )
 
@@ -84,11 +83,15 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 // whoIsAway counts the devices without an enrollment for whom something is wished
 // after the change that was not before.
 func (r *Room) whoIsAway(ctx context.Context, tx *sqldb.Tx, c *collector, w *weigher) error {
-	away := map[string]DeviceFacts{}
+	away, gone := map[string]DeviceFacts{}, false
 	for s := range c.scopes {
 		known, err := r.Facts.AwayIn(ctx, tx, s)
+		if fault.KindOf(err) == fault.NotFound { // the change removes this group: who was in it is told by what it was before
+			gone = true
+			known, err = r.Facts.AwayIn(ctx, r.DB, s)
+		}
 		if fault.KindOf(err) == fault.NotFound {
-			continue // a group that the same change removes has nobody in it
+			continue // it made it, too
 		}
 		if err != nil {
 			return err
@@ -99,15 +102,17 @@ func (r *Room) whoIsAway(ctx context.Context, tx *sqldb.Tx, c *collector, w *wei
 		return nil
 	}
 	ids := slices.Sorted(maps.Keys(away))
-	scopes := make(map[string][]schools.Scope, len(ids))
-	for part := range slices.Chunk(ids, chunk) {
-		some, err := r.Schools.ScopesOf(ctx, tx, part)
-		if err != nil {
+	scopes, err := r.Schools.ScopesOf(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	former := scopes
+	if gone {
+		if former, err = r.Schools.ScopesOf(ctx, r.DB, ids); err != nil {
 			return err
 		}
-		maps.Copy(scopes, some)
 	}
-	before, err := r.wishesOf(ctx, r.DB, away, scopes, c.things)
+	before, err := r.wishesOf(ctx, r.DB, away, former, c.things)
 	if err != nil {
 		return err
 	}

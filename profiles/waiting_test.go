@@ -161,3 +161,115 @@ func TestAGroupGoesWithWhatIsAssignedToItByItsPlan(t *testing.T) {
 		}
 	})
 }
+
+// What a group is spared comes to its devices when it goes, to those that are away
+// when they are back: whoever is away is named, but for those that something else
+// still spares.
+func TestAPlanNamesWhoGetsLaterWhatTheirGroupWasSpared(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(8)
+		now := w.clk.Now()
+		w.addWiFi("Spared", "Elsewhere")
+		group := func(name string, members ...string) (g schools.Group) {
+			w.do(func(tx *sqldb.Tx) (err error) {
+				if g, err = w.schools.CreateGroup(t.Context(), tx, "user:test", "", name); err != nil {
+					return err
+				}
+				return w.schools.AddToGroup(t.Context(), tx, "user:test", g.ID, members...)
+			})
+			return g
+		}
+		w.do(func(tx *sqldb.Tx) error {
+			for id, set := range map[string]string{ids[1]: `lost_mode = TRUE`, ids[2]: `state = 'erased'`, ids[3]: `state = 'unenrolled'`, ids[4]: `state = 'enrolling'`, ids[5]: `state = 'erased'`, ids[6]: `state = 'held'`} {
+				if _, err := tx.Exec(w.Context(), `UPDATE enrollments SET `+set+` WHERE id = ?`, id); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.Exec(w.Context(), `INSERT INTO contacts (enrollment_id, last_seen) VALUES (?, ?)`, ids[0], sqldb.At(now.Add(-9*24*time.Hour))); err != nil {
+				return err
+			}
+			_, err := tx.Exec(w.Context(), `INSERT INTO devices (id, tenant_id, serial, asset_state, created_at, updated_at) VALUES ('dNEW', 'tenant-1', 'RZTESTNEW', 'delivered', 0, 0)`)
+			return err
+		})
+		members := []string{"d" + ids[0], "d" + ids[1], "d" + ids[2], "d" + ids[3], "d" + ids[4], "d" + ids[5], "d" + ids[6], "dNEW"}
+		some, other := group("some", members...), group("other", "d"+ids[5])
+		awayOnly := group("away", "d"+ids[2], "dNEW")
+		w.assign(all, "Spared")
+		excluding := func(g schools.Group) func(ctx context.Context, tx *sqldb.Tx) error {
+			return func(ctx context.Context, tx *sqldb.Tx) error {
+				_, err := w.room.Exclude(ctx, tx, "user:test", "", []string{"Spared"}, profiles.Scope{Kind: "group", ID: g.ID})
+				return err
+			}
+		}
+		removing := func(g schools.Group) func(ctx context.Context, tx *sqldb.Tx) error {
+			return func(ctx context.Context, tx *sqldb.Tx) error {
+				if err := w.room.UnassignGroup(ctx, tx, "user:test", "", g); err != nil {
+					return err
+				}
+				return w.schools.RemoveGroup(ctx, tx, "user:test", g.ID)
+			}
+		}
+		waits := func(what string, p profiles.Plan, want ...string) {
+			t.Helper()
+			var got []string
+			for _, h := range p.Waiting {
+				got = append(got, h.Code+" "+strings.Join(h.Serials, ","))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: waiting are\n%q, want\n%q", what, got, want)
+			}
+		}
+		if p := w.try(excluding(some)); p.Devices != 2 {
+			t.Errorf("an exclusion touches %d", p.Devices)
+		} else {
+			waits("an exclusion", p, "silent RZTEST000000", "lost RZTEST000001")
+		}
+		for _, g := range []schools.Group{some, other} {
+			w.do(func(tx *sqldb.Tx) error { return excluding(g)(t.Context(), tx) })
+		}
+		here := []string{"silent RZTEST000000", "lost RZTEST000001"}
+		all := append(slices.Clone(here), "known RZTESTNEW", "enrolling RZTEST000004", "held RZTEST000006", "erased RZTEST000002", "unenrolled RZTEST000003")
+		waits("the exclusion taken back", w.try(w.unassigning(profiles.Scope{Kind: "group", ID: some.ID}, "Spared")), all...)
+		waits("the group removed", w.try(removing(some)), all...)
+		waits("another group with somebody who stays spared", w.try(removing(other)))
+		waits("both", w.try(func(ctx context.Context, tx *sqldb.Tx) error {
+			if err := removing(some)(ctx, tx); err != nil {
+				return err
+			}
+			return removing(other)(ctx, tx)
+		}), append(slices.Clone(here), "known RZTESTNEW", "enrolling RZTEST000004", "held RZTEST000006", "erased RZTEST000002,RZTEST000005", "unenrolled RZTEST000003")...)
+		waits("a group that is spared nothing", w.try(removing(awayOnly)))
+
+		// One of whom nobody is enrolled marks nobody.
+		w.do(func(tx *sqldb.Tx) error {
+			if err := removing(some)(t.Context(), tx); err != nil {
+				return err
+			}
+			return excluding(awayOnly)(t.Context(), tx)
+		})
+		waits("of whom all are away", w.try(removing(awayOnly)), "known RZTESTNEW", "erased RZTEST000002")
+		waits("one that is made and removed at once", w.try(func(ctx context.Context, tx *sqldb.Tx) error {
+			g, err := w.schools.CreateGroup(ctx, tx, "user:test", "", "short")
+			if err == nil {
+				err = w.schools.AddToGroup(ctx, tx, "user:test", g.ID, "dNEW")
+			}
+			if err == nil {
+				err = excluding(g)(ctx, tx)
+			}
+			if err == nil {
+				err = removing(g)(ctx, tx)
+			}
+			return err
+		}))
+
+		// The same by a document that names the group no more.
+		d := w.export()
+		d.Assignments = slices.DeleteFunc(d.Assignments, func(a profiles.DocAssignment) bool {
+			return strings.Contains(a.To, awayOnly.ID) || strings.Contains(a.To, "away")
+		})
+		d.Groups = slices.DeleteFunc(d.Groups, func(g profiles.DocGroup) bool { return g.Name == "away" })
+		_, p, err := w.applying(d, false)
+		w.must(err)
+		waits("by a document", p, "known RZTESTNEW", "erased RZTEST000002")
+	})
+}

@@ -25,7 +25,11 @@ func TestAGroupInUseGoesByItsPlanOnly(t *testing.T) {
 		type answer struct {
 			Code, Detail, Hash string
 			Changes            []struct{ Device, Action, Item string }
-			Assignments        []struct {
+			Waiting            []struct {
+				Code    string
+				Serials []string
+			}
+			Assignments []struct {
 				Name    string
 				Exclude bool
 			}
@@ -44,7 +48,8 @@ func TestAGroupInUseGoesByItsPlanOnly(t *testing.T) {
 		path := "/groups/" + url.PathEscape("Shared group")
 		w.made("/groups", `{"tenant":"alpha","name":"Own alpha"}`, "id")
 		own := "/groups/" + url.PathEscape("Own alpha")
-		w.made(own+"/add", `{"devices":["ALPHA0001"]}`, "")
+		w.exec(`INSERT INTO devices (id, tenant_id, serial, created_at, updated_at) VALUES ('alpha-new', ?, 'ALPHANEW', 0, 0)`, w.ids["alpha"])
+		w.made(own+"/add", `{"devices":["ALPHA0001","ALPHANEW"]}`, "")
 		w.made("/assignments", `{"tenant":"alpha","names":["App alpha"],"to":"group:Own alpha"}`, "")
 		w.made("/assignments/exclude", `{"tenant":"alpha","names":["Rules alpha 0"],"to":"group:Own alpha"}`, "")
 
@@ -61,6 +66,9 @@ func TestAGroupInUseGoesByItsPlanOnly(t *testing.T) {
 		}
 		if len(did) != 2 || !did["ALPHA0001 withdraw App alpha"] || !did["ALPHA0001 install Rules alpha 0"] {
 			t.Errorf("its plan is %+v", plan)
+		}
+		if wait := plan.Waiting; len(wait) != 1 || wait[0].Code != "known" || strings.Join(wait[0].Serials, ",") != "ALPHANEW" {
+			t.Errorf("its plan has wait %+v", wait)
 		}
 		ask(mine, "GET", own, http.StatusOK) // it was only tried
 		if got := ask(mine, "DELETE", own+"?plan=00", http.StatusConflict); got.Code != "plan.moved" {
