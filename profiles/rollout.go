@@ -272,7 +272,7 @@ func (r *Room) Rollout(ctx context.Context, q sqldb.Queryer, tenantID, id string
 // Faults: rollout.unknown, rollout.ended.
 func (r *Room) Pause(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantID, id string) error {
 	row, err := r.openRollout(ctx, tx, tenantID, id)
-	if err != nil {
+	if err != nil || row.State != "running" { // what halted stands still already, and stays what a person has to look at
 		return err
 	}
 	row.State = "paused"
@@ -298,7 +298,7 @@ func (r *Room) Resume(ctx context.Context, tx *sqldb.Tx, by audit.Actor, tenantI
 	}
 	var accepted []string
 	for _, d := range judge(items, row, now) {
-		if d.bad != "" || row.State == "halted" && !d.good && d.met {
+		if d.bad != "" || row.State == "halted" && d.met && !(d.good && d.proven) {
 			accepted = append(accepted, d.id)
 		}
 	}
