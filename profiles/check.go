@@ -27,6 +27,10 @@ func checkProfile(doc map[string]any) error {
 		if strings.TrimSpace(id) == "" || len(id) > 255 || id != mdm.Clean(id) {
 			return notProfile("it has no usable PayloadIdentifier")
 		}
+		if isEnrollment(id) {
+			return fault.New(fault.Invalid, "profile.enrollment",
+				"The file has the PayloadIdentifier %s, by which iPads know the profile that enrolls them: to take it away would end their management. Give it another identifier.", id).On("identifier")
+		}
 		if v, there := doc["PayloadDisplayName"]; there {
 			if _, is := v.(string); !is {
 				return notProfile("its PayloadDisplayName is not text")
@@ -48,6 +52,13 @@ func checkProfile(doc map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// isEnrollment tells whether an iPad would take a profile for the one that enrolls
+// it, whose identifiers package enroll gives.
+func isEnrollment(identifier string) bool {
+	id := strings.ToLower(identifier)
+	return id == "ranzen.enrollment" || strings.HasPrefix(id, "ranzen.enrollment.")
 }
 
 func checkPayload(n int, p map[string]any, built bool, seen map[string]bool) error {

@@ -171,3 +171,32 @@ func TestAnAppWithDataCannotBeForgottenInTheStepThatTakesItFromDevices(t *testin
 		}
 	})
 }
+
+// One that was stored before such files were refused is not removed by its
+// identifier either.
+func TestNoRemovalNamesTheProfileThatEnrolls(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.pad(w.enrolled(1)[0])
+		w.addWiFi("Wi-Fi", "Sandtal")
+		w.do(func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE profiles SET identifier = 'ranzen.enrollment'`)
+			return err
+		})
+		w.assign(all, "Wi-Fi")
+		p.profiles["ranzen.enrollment"] = "6F1B8E0A-0000-4000-8000-000000000001"
+		p.answer = func(requestType string, _ map[string]any) map[string]any {
+			if requestType == "RemoveProfile" {
+				t.Error("it is told to leave the management")
+			}
+			return nil
+		}
+		w.plan()
+		p.session()
+		w.unassign(all, "Wi-Fi")
+		for range 3 {
+			w.plan()
+			p.session()
+			w.clk.Forward(25 * time.Hour)
+		}
+	})
+}
