@@ -98,6 +98,7 @@ func (r *Room) SetHoldsData(ctx context.Context, tx *sqldb.Tx, by audit.Actor, t
 	if err := schools.MayChange(tenantID, a.TenantID); err != nil {
 		return err
 	}
+	r.touch(ctx, thing{kindApp, a.ID}) // a roll-out that is not finished was planned by what it is now
 	if err := updateHoldsData(ctx, tx, a.ID, holds); err != nil {
 		return fmt.Errorf("change app: %w", err)
 	}

@@ -88,7 +88,7 @@ func (r *Room) ApplyDocument(ctx context.Context, tx *sqldb.Tx, by audit.Actor, 
 		return nil, err
 	}
 	a := applying{Room: r, tx: tx, by: by, tenant: tenantID, doc: doc, now: now, sc: sc, edits: []Edit{}}
-	for _, step := range []func(context.Context) error{a.apps, a.profiles, a.groups, a.assignments, a.removeItems, a.removeGroups} {
+	for _, step := range []func(context.Context) error{a.apps, a.profiles, a.groups, a.assignments, a.removeItems, a.removeGroups, a.nobodyLoses} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -148,6 +148,8 @@ type applying struct {
 	now    Document
 	sc     Scoper
 	edits  []Edit
+
+	harmless []itemRow // of apps that held data before, where they are
 }
 
 func (a *applying) edit(ctx context.Context, what, name, action string) {
@@ -326,24 +328,49 @@ func (a *applying) useIPA(ctx context.Context, x DocApp) error {
 
 // holdsData says whether removing an app loses what was made with it.
 func (a *applying) holdsData(ctx context.Context, x DocApp, before bool) error {
-	switch {
-	case before && !x.HoldsData && a.takes(x.Name):
-		return fault.New(fault.Conflict, "document.holds-data",
-			"In one step the files say that nothing is lost with %s, and take it from devices. Do the one, look at what it does, then the other.", mdm.Clean(x.Name)).On("apps")
-	case before != x.HoldsData:
-		if err := a.SetHoldsData(ctx, a.tx, a.by, a.tenant, x.Name, x.HoldsData); err != nil {
-			return err
-		}
-		a.edit(ctx, "app", x.Name, "change")
+	if before == x.HoldsData {
+		return nil
 	}
+	app, err := ownApp(ctx, a.tx, a.tenant, x.Name)
+	if err != nil {
+		return fmt.Errorf("find app: %w", err)
+	}
+	if before {
+		there, err := dataApps(ctx, a.tx, app.ID)
+		if err != nil {
+			return fmt.Errorf("find tablets that have an app: %w", err)
+		}
+		a.harmless = append(a.harmless, there...)
+	}
+	if err := a.SetHoldsData(ctx, a.tx, a.by, a.tenant, x.Name, x.HoldsData); err != nil {
+		return err
+	}
+	a.edit(ctx, "app", x.Name, "change")
 	return nil
 }
 
-// takes tells whether the document takes a wish for an item back.
-func (a *applying) takes(name string) bool {
-	return a.doc.Assignments != nil && slices.ContainsFunc(a.now.Assignments, func(w DocAssignment) bool {
-		return w.Item == name && !slices.Contains(a.doc.Assignments, w)
-	})
+// nobodyLoses refuses to say of an app that nothing is lost with it while it is
+// where nobody wishes it, or will not by this document: it would go from there past
+// the gate.
+func (a *applying) nobodyLoses(ctx context.Context) error {
+	left, err := a.unwished(ctx, a.tx, a.harmless)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	called, err := calledOf(ctx, a.tx, []string{left[0].ItemID})
+	if err != nil {
+		return fmt.Errorf("read the name of an app: %w", err)
+	}
+	var serials []string
+	for _, k := range left {
+		if k.ItemID == left[0].ItemID {
+			serials = append(serials, k.serial)
+		}
+	}
+	slices.Sort(serials)
+	return fault.New(fault.Conflict, "document.holds-data",
+		"The files say that nothing is lost with %s, and on %s (%s) nobody wishes it then: it would go from there with what was made with it. Confirm that first (ranzen removal confirm), or assign it there.",
+		mdm.Clean(called[left[0].ItemID].Name), counted(len(serials), "1 iPad", "%d iPads"), strings.Join(serials[:min(len(serials), hazardSerials)], ", ")).On("apps")
 }
 
 func (a *applying) profiles(ctx context.Context) error {

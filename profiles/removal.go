@@ -122,6 +122,30 @@ func (r *Room) live(ctx context.Context, q sqldb.Queryer, tenantID string, rows 
 	return out, nil
 }
 
+// unwished are those of these tablets on which an item is that nobody wishes there.
+func (r *Room) unwished(ctx context.Context, q sqldb.Queryer, rows []itemRow) ([]keptItem, error) {
+	there, err := r.live(ctx, q, "", rows)
+	if err != nil || len(there) == 0 {
+		return nil, err
+	}
+	ids, only := map[string]bool{}, map[thing]bool{}
+	for _, k := range there {
+		ids[k.EnrollmentID], only[k.thing()] = true, true
+	}
+	known, err := r.Facts.Facts(ctx, q, sorted(ids))
+	if err != nil {
+		return nil, err
+	}
+	wish, err := r.wishedOnly(ctx, q, known, only)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(there, func(k keptItem) bool {
+		_, wished := wish[k.EnrollmentID][k.thing()]
+		return wished
+	}), nil
+}
+
 // ConfirmRemoval has an app that nobody wishes go after grace from all tablets
 // that keep it, of a tenant or of all for "", with what was made with it. count
 // is how many these are: who does not know that does not mean it. It gives when.

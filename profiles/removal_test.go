@@ -3,6 +3,7 @@ package profiles_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +143,80 @@ func TestAQueuedRemovalIsNotHandedOverOnceTheAppHoldsData(t *testing.T) {
 	})
 }
 
+// keynote is a document's only app.
+func keynote(holdsData bool) []profiles.DocApp {
+	return []profiles.DocApp{{Name: "Keynote", AdamID: "409183694", BundleID: "com.apple.Keynote", HoldsData: holdsData}}
+}
+
+// To say that nothing is lost with an app is no way past the gate, whatever takes it
+// from tablets: not where it is kept already, and not in the step that takes it.
+func TestAnAppIsNotCalledHarmlessWhereNobodyWishesIt(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ids := w.enrolled(2)
+		p, q := w.pad(ids[0]), w.pad(ids[1])
+		w.addApp("Keynote")
+		w.do(func(tx *sqldb.Tx) error {
+			if err := w.room.SetHoldsData(t.Context(), tx, "user:test", "", "Keynote", true); err != nil {
+				return err
+			}
+			g, err := w.schools.CreateGroup(t.Context(), tx, "user:test", "", "some")
+			if err != nil {
+				return err
+			}
+			if err := w.schools.AddToGroup(t.Context(), tx, "user:test", g.ID, "d"+ids[0], "d"+ids[1]); err != nil {
+				return err
+			}
+			_, err = w.room.Assign(t.Context(), tx, "user:test", "", []string{"Keynote"}, profiles.Scope{Kind: "group", ID: g.ID})
+			return err
+		})
+		settle := func() {
+			t.Helper()
+			for range 2 {
+				w.clk.Forward(25 * time.Hour)
+				p.settled()
+				q.settled()
+			}
+		}
+		settle()
+		group := func(serials ...string) []profiles.DocGroup {
+			return []profiles.DocGroup{{Name: "some", Devices: serials}}
+		}
+		refused := func(what string, d profiles.Document, serials string) {
+			t.Helper()
+			_, _, err := w.applying(d, true)
+			if code(err) != "document.holds-data" || !strings.Contains(err.Error(), serials) {
+				t.Errorf("%s: %v", what, err)
+			}
+			settle()
+			if len(p.apps)+len(q.apps) != 2 {
+				t.Fatalf("%s: the app is gone", what)
+			}
+		}
+		refused("out of the group in the same step", profiles.Document{Apps: keynote(false), Groups: group("RZTEST000000")}, "1 iPad (RZTEST000001)")
+		refused("unassigned in the same step", profiles.Document{Apps: keynote(false), Assignments: []profiles.DocAssignment{}}, "2 iPads (RZTEST000000, RZTEST000001)")
+		if _, _, err := w.applying(profiles.Document{Groups: group("RZTEST000000")}, false); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		if state, _ := w.state(ids[1], "app"); state != "blocked" {
+			t.Fatalf("out of the group it is %s", state)
+		}
+		refused("where it is kept", profiles.Document{Apps: keynote(false)}, "1 iPad (RZTEST000001)")
+		// Where it is wished everywhere it is a person's word, and counts from then on.
+		if _, _, err := w.applying(profiles.Document{Apps: keynote(false), Groups: group("RZTEST000000", "RZTEST000001")}, false); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		plan := w.try(func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := w.room.ApplyDocument(ctx, tx, "user:test", "", profiles.Document{Groups: group()}, plainScopes{w}, false)
+			return err
+		})
+		if got := actions(plan); got["remove Keynote"] != 2 || len(p.apps)+len(q.apps) != 2 {
+			t.Errorf("after that: %v", got)
+		}
+	})
+}
+
 func TestAnAppWithDataCannotBeForgottenInTheStepThatTakesItFromDevices(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.pad(w.enrolled(1)[0])
@@ -152,7 +227,7 @@ func TestAnAppWithDataCannotBeForgottenInTheStepThatTakesItFromDevices(t *testin
 		w.assign(all, "Keynote")
 		p.settled()
 		forgotten := profiles.Document{Apps: []profiles.DocApp{}, Assignments: []profiles.DocAssignment{}}
-		harmless := profiles.Document{Apps: []profiles.DocApp{{Name: "Keynote", AdamID: "409183694", BundleID: "com.apple.Keynote"}}, Assignments: []profiles.DocAssignment{}}
+		harmless := profiles.Document{Apps: keynote(false), Assignments: []profiles.DocAssignment{}}
 		for _, c := range []struct {
 			what string
 			d    profiles.Document
