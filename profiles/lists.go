@@ -102,9 +102,7 @@ func observe(row *itemRow, observed *int64, now time.Time) {
 	row.Observed, row.ObservedAt, row.UpdatedAt = observed, sqldb.At(now), sqldb.At(now)
 	switch {
 	case row.Desired == nil && observed == nil:
-		if row.State != removed {
-			row.State, row.Reason, row.RetryAt = removed, "", sqldb.Time{}
-		}
+		row.end()
 	case row.Desired == nil && row.HoldsData && row.State == blocked:
 		// It stays until its removal is confirmed: planning says so.
 	case row.Desired == nil:

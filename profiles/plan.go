@@ -79,6 +79,12 @@ func (r *itemRow) settle() {
 	}
 }
 
+// end says of a row that nothing of it is there. That its removal was confirmed is
+// spent: if the tablet has the like again one day, other things were made with it.
+func (r *itemRow) end() {
+	r.State, r.Reason, r.RetryAt, r.RemoveAfter, r.RemoveBy = removed, "", sqldb.Time{}, sqldb.Time{}, ""
+}
+
 // listAge is how old what a tablet showed may become before it is asked again.
 const listAge = 24 * time.Hour
 
@@ -203,7 +209,8 @@ func (p *planner) drop(th thing) {
 		return
 	case gone, r.Sent == nil && r.Observed == nil:
 		// What waits to be installed is dropped at hand-over: nobody wishes it.
-		r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
+		r.Desired = nil
+		r.end()
 		p.save(r)
 		return
 	case p.heir(th) != "":
@@ -254,7 +261,8 @@ func (p *planner) inherit(r itemRow, heir string) {
 		p.stay(r, "It goes as soon as this has taken its place: "+heir+".")
 		return
 	}
-	r.Desired, r.State, r.Reason, r.RetryAt = nil, removed, "", sqldb.Time{}
+	r.Desired = nil
+	r.end()
 	p.save(r)
 }
 

@@ -143,6 +143,50 @@ func TestAQueuedRemovalIsNotHandedOverOnceTheAppHoldsData(t *testing.T) {
 	})
 }
 
+// What was confirmed is the removal of what was there then: it is spent once that is
+// gone, whatever the next app of the same bundle identifier is called.
+func TestAConfirmedRemovalIsNoWordAboutWhatComesLater(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p, ids := w.withData()
+		w.must(w.confirming("Keynote", 2, 0))
+		q := w.pad(ids[1])
+		q.apps["com.apple.Keynote"] = "Managed"
+		for range 2 {
+			p.settled()
+			q.settled()
+			w.clk.Forward(25 * time.Hour)
+		}
+		if len(p.apps)+len(q.apps) != 0 {
+			t.Fatalf("confirmed, and there are %v %v", p.apps, q.apps)
+		}
+		w.do(func(tx *sqldb.Tx) error {
+			if err := w.room.RemoveApp(t.Context(), tx, "user:test", "", "Keynote"); err != nil {
+				return err
+			}
+			_, err := w.room.AddApp(t.Context(), tx, "user:test", profiles.App{Name: "Slides", AdamID: "409183694", BundleID: "com.apple.Keynote", HoldsData: true})
+			return err
+		})
+		w.assign(all, "Slides")
+		p.settled()
+		q.settled()
+		w.clk.Forward(25 * time.Hour) // their lists show it, by whatever name
+		p.settled()
+		q.settled()
+		if plan := w.try(w.unassigning(all, "Slides")); actions(plan)["ask Slides"] != 2 {
+			t.Errorf("the plan is %v", actions(plan))
+		}
+		w.unassign(all, "Slides")
+		for range 3 {
+			p.settled()
+			q.settled()
+			w.clk.Forward(25 * time.Hour)
+		}
+		if len(p.apps)+len(q.apps) != 2 {
+			t.Error("it went with what was made with it by the word about the one before")
+		}
+	})
+}
+
 // keynote is a document's only app.
 func keynote(holdsData bool) []profiles.DocApp {
 	return []profiles.DocApp{{Name: "Keynote", AdamID: "409183694", BundleID: "com.apple.Keynote", HoldsData: holdsData}}
