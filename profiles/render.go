@@ -136,7 +136,7 @@ func (r *Room) renderRemove(ctx context.Context, tx *sqldb.Tx, c commands.Comman
 		return nil, fmt.Errorf("read profile %s: %w", row.ItemID, err)
 	}
 	if isEnrollment(p.Identifier) { // stored before such files were refused
-		return nil, fault.New(fault.Conflict, "profile.enrollment", "By its identifier the iPad would remove the profile that enrolls it.")
+		return nil, fault.New(fault.Conflict, "item.kept", "It stays: by its identifier the iPad would remove the profile that enrolls it.")
 	}
 	return map[string]any{"Identifier": p.Identifier}, nil
 }
