@@ -92,6 +92,25 @@ func (r *Room) FactsOf(ctx context.Context, q sqldb.Queryer, deviceIDs []string)
 	return out, nil
 }
 
+// SilentSince gives when those of these enrollments were in contact last that were
+// not since then. Who never was is missing.
+func (r *Room) SilentSince(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string, since time.Time) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	for part := range chunks(enrollmentIDs) {
+		var rows []struct {
+			ID       string     `db:"enrollment_id"`
+			LastSeen sqldb.Time `db:"last_seen"`
+		}
+		if err := q.Select(ctx, &rows, `SELECT c.enrollment_id, c.last_seen FROM contacts c WHERE c.enrollment_id IN (?) AND c.last_seen < ?`, part, sqldb.At(since)); err != nil {
+			return nil, fmt.Errorf("read who is silent: %w", err)
+		}
+		for _, row := range rows {
+			out[row.ID] = row.LastSeen.Time
+		}
+	}
+	return out, nil
+}
+
 // ChangedSince lists the devices whose enrollment changed since then.
 func (r *Room) ChangedSince(ctx context.Context, q sqldb.Queryer, since time.Time) (ids []string, err error) {
 	if err = q.Select(ctx, &ids, `SELECT DISTINCT e.device_id FROM enrollments e WHERE e.updated_at >= ? ORDER BY e.device_id`, sqldb.At(since)); err != nil {

@@ -212,7 +212,7 @@ type weigher struct {
 	limits  map[lack]*Limit
 	clashes *clasher
 	brings  brought
-	touched []string // devices
+	touched []DeviceFacts
 }
 
 func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[thing]itemRow, c *collector) {
@@ -240,7 +240,7 @@ func (w *weigher) tablet(f DeviceFacts, before, after map[thing]wanted, has map[
 		}
 	}
 	if len(w.plan.Changes) > n {
-		w.touched = append(w.touched, f.DeviceID)
+		w.touched = append(w.touched, f)
 		w.weighNetworks(f, before, after, c)
 		w.weighConflicts(f, before, after)
 	}

@@ -33,6 +33,9 @@ type Facts interface {
 	Facts(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string) (map[string]DeviceFacts, error)
 	// OfDevices gives what is known by device id; who never enrolled is missing.
 	OfDevices(ctx context.Context, q sqldb.Queryer, deviceIDs []string) (map[string]DeviceFacts, error)
+	// SilentSince gives when those of these were in contact last that were not since
+	// then. Who never was is missing.
+	SilentSince(ctx context.Context, q sqldb.Queryer, enrollmentIDs []string, since time.Time) (map[string]time.Time, error)
 	// ChangedSince lists the devices whose enrollment changed since then.
 	ChangedSince(ctx context.Context, q sqldb.Queryer, since time.Time) ([]string, error)
 	// InScope lists the enrolled tablets in a scope.

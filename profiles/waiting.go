@@ -26,22 +26,21 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 	longest := 0
 	now := r.Clock.Now()
 	for part := range slices.Chunk(w.touched, chunk) {
-		known, err := r.Facts.OfDevices(ctx, tx, part)
-		if err != nil {
-			return err
-		}
-		lives := make(map[string]int64, len(part))
-		for _, f := range known {
-			lives[f.EnrollmentID] = f.Generation
+		lives, ids := make(map[string]int64, len(part)), make([]string, 0, len(part))
+		for _, f := range part {
+			lives[f.EnrollmentID], ids = f.Generation, append(ids, f.EnrollmentID)
 		}
 		erasing, err := r.Queue.Ending(ctx, tx, eraseKind, lives)
 		if err != nil {
 			return err
 		}
-		for _, id := range part {
-			f := known[id]
-			silent := now.Sub(f.LastSeen)
+		silent, err := r.Facts.SilentSince(ctx, tx, ids, now.Add(-silentAfter))
+		if err != nil {
+			return err
+		}
+		for _, f := range part {
 			order, ordered := erasing[f.EnrollmentID]
+			seen, speechless := silent[f.EnrollmentID]
 			switch {
 			case order == commands.Uncertain:
 				tally(w.waiting, "erase_uncertain", f.Serial)
@@ -49,9 +48,9 @@ func (r *Room) whoWaits(ctx context.Context, tx *sqldb.Tx, c *collector, w *weig
 				tally(w.waiting, "erase_requested", f.Serial)
 			case f.LostMode:
 				tally(w.waiting, "lost", f.Serial)
-			case !f.LastSeen.IsZero() && silent > silentAfter:
+			case speechless:
 				tally(w.waiting, "silent", f.Serial)
-				longest = max(longest, int(silent.Hours()/24))
+				longest = max(longest, int(now.Sub(seen).Hours()/24))
 			}
 		}
 	}
