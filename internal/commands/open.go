@@ -17,13 +17,7 @@ func (q *Queue) Open(ctx context.Context, qr sqldb.Queryer, enrollmentIDs []stri
 		part := ids[:min(chunk, len(ids))]
 		ids = ids[len(part):]
 		var rows []row
-		args := make([]any, len(part))
-		for i, id := range part {
-			args[i] = id
-		}
-		// VALUES, because PostgreSQL compares a list of parameters one by one with
-		// each row where it does not use an index, and hashes this.
-		err := qr.Select(ctx, &rows, `SELECT enrollment_id, dedupe_key, item FROM commands WHERE enrollment_id IN (VALUES `+repeat(`(?)`, len(part))+`) AND `+open, args...)
+		err := qr.Select(ctx, &rows, `SELECT enrollment_id, dedupe_key, item FROM commands WHERE enrollment_id IN (?) AND `+open, part)
 		if err != nil {
 			return nil, fmt.Errorf("read what is open: %w", err)
 		}

@@ -22,16 +22,13 @@ func TestPlanningReadsItsOwnTabletsOnly(t *testing.T) {
 	}
 	const open = `state IN ('queued', 'sent', 'deferred')`
 	for name, q := range map[string][]any{
-		"open":           {`SELECT enrollment_id, dedupe_key, item FROM commands WHERE enrollment_id IN (VALUES (?)` + strings.Repeat(`, (?)`, 499) + `) AND ` + open},
+		"open":           {`SELECT enrollment_id, dedupe_key, item FROM commands WHERE enrollment_id IN (?) AND ` + open, ids},
 		"supersede one":  {`UPDATE commands SET state = 'superseded' WHERE ` + open + ` AND NOT once AND dedupe_key = ? AND enrollment_id IN (?)`, "k", ids},
 		"supersede many": {`UPDATE commands SET state = 'superseded' WHERE ` + open + ` AND NOT once AND (enrollment_id, dedupe_key) IN (VALUES (?, ?)` + strings.Repeat(`, (?, ?)`, 499) + `)`},
 		"next":           {`SELECT id FROM commands k WHERE enrollment_id = ? AND generation = ? AND ` + open + ` AND not_before <= ? AND state = 'queued' ORDER BY lane, not_before, id LIMIT 1`, "t", 1, 2},
 	} {
 		args := q[1:]
-		switch name {
-		case "open":
-			args = pairs[:500]
-		case "supersede many":
+		if name == "supersede many" {
 			args = pairs
 		}
 		var steps []struct {
