@@ -40,14 +40,5 @@ async function more() {
   heading.focus();
 }
 
-async function open() {
-  if (!await get("/devices?limit=1")) return;
-  signedIn();
-  $("device").value = rememberedDevice();
-  $("device").focus();
-  look();
-}
-
-$("who").addEventListener("submit", e => { e.preventDefault(); look(); });
 $("more").addEventListener("click", more);
-begin(open);
+beginAsking(look);

@@ -74,6 +74,18 @@ function rememberedDevice() {
   try { return decodeURIComponent(location.hash.slice(1)); } catch (e) { return ""; }
 }
 
+// beginAsking opens a page that is asked about a device.
+function beginAsking(look) {
+  $("who").addEventListener("submit", e => { e.preventDefault(); look(); });
+  begin(async () => {
+    if (!await get("/devices?limit=1")) return;
+    signedIn();
+    $("device").value = rememberedDevice();
+    $("device").focus();
+    look();
+  });
+}
+
 const toDevice = ref => make("a", { href: "/why?lang=" + T.lang + "#" + encodeURIComponent(ref) }, ref);
 
 // toPage links another page by its name.

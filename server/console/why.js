@@ -45,13 +45,4 @@ async function look() {
     ...(w.items.length ? w.items.map(i => item(i, clashes)) : [make("p", {}, T.bare)]));
 }
 
-async function open() {
-  if (!await get("/devices?limit=1")) return;
-  signedIn();
-  $("device").value = rememberedDevice();
-  $("device").focus();
-  look();
-}
-
-$("who").addEventListener("submit", e => { e.preventDefault(); look(); });
-begin(open);
+beginAsking(look);
