@@ -22,7 +22,7 @@ const accessRights = 8191
 // has the same identifier and refuses an update with another one, so they never
 // change: not with a release, not with the organization's name.
 const (
-	profileIdentifier = "ranzen.enrollment"
+	profileIdentifier = mdm.EnrollmentIdentifier
 	rootIdentifier    = profileIdentifier + ".root"
 	scepIdentifier    = profileIdentifier + ".scep"
 	mdmIdentifier     = profileIdentifier + ".mdm"

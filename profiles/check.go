@@ -54,11 +54,10 @@ func checkProfile(doc map[string]any) error {
 	return nil
 }
 
-// isEnrollment tells whether an iPad would take a profile for the one that enrolls
-// it, whose identifiers package enroll gives.
+// isEnrollment tells whether an iPad would take a profile for the one that enrolls it.
 func isEnrollment(identifier string) bool {
 	id := strings.ToLower(identifier)
-	return id == "ranzen.enrollment" || strings.HasPrefix(id, "ranzen.enrollment.")
+	return id == mdm.EnrollmentIdentifier || strings.HasPrefix(id, mdm.EnrollmentIdentifier+".")
 }
 
 func checkPayload(n int, p map[string]any, built bool, seen map[string]bool) error {

@@ -101,3 +101,8 @@ func Command(uuid, requestType string, body map[string]any) ([]byte, error) {
 	c["RequestType"] = requestType
 	return Encode(map[string]any{"CommandUUID": uuid, "Command": c})
 }
+
+// EnrollmentIdentifier is the PayloadIdentifier of the profile that enrolls, and
+// with a dot behind it the beginning of those of its payloads. An iPad that is told
+// to remove it ends its management.
+const EnrollmentIdentifier = "ranzen.enrollment"

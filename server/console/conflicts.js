@@ -35,7 +35,9 @@ async function more() {
   const doc = await get("/conflicts?after=" + encodeURIComponent(after));
   if (!doc || mine !== turn) return;
   trouble("");
-  const heading = add(doc).querySelector("h2");
+  const first = add(doc);
+  if (!first) return; // meanwhile there are no more
+  const heading = first.querySelector("h2");
   heading.tabIndex = -1; // whoever reads on, reads on here
   heading.focus();
 }
